@@ -1,0 +1,159 @@
+"""Local error and order, computed from the relation on the variable grid.
+
+For a polynomial X of degree m with leading coefficient 1 the relation leaves the residual
+
+    E_m = X(s_0) - Σ_j a_j X(s_j) - Σ_j b_j h_j X'(s_j),
+
+and once E_0 = … = E_p = 0 the value E_{p+1} does not depend on the lower terms of X: the local error is
+E_{p+1}/(p+1)! · X^{(p+1)} + … . So `order` is the largest p with E_0 = … = E_p = 0 on every grid. X is taken as
+the Newton polynomial (s - s_k)(s - s_{k-1})²…(s - s_1)²(s - s_0)…, cut to degree m: it spans the same spaces as
+the powers and vanishes at most of the nodes, which keeps the algebra small.
+
+`order_smooth` is the exponent of eta in the local error on grids s_i = S(i·eta), minus one: there E_{p+1} may
+vanish to higher order in eta because neighbouring steps agree to first order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from math import prod
+from math import prod
+
+import sympy as sp
+from sympy.polys.rings import PolyElement
+from sympy.polys.rings import PolyElement
+
+from belm_theory.grid import positions, smooth_steps, smooth_weights
+from belm_theory.method import Method, Relation, TwoRegister
+
+
+@dataclass(frozen=True)
+class LocalError:
+    """The leading term of the local error: coefficient · X^{(derivative)}, derivative = order + 1.
+
+    In terms of the slope, X^{(p+1)} = f^{(p)}: eps^{(p)} in the noise frame.
+    """
+
+    coefficient: sp.Expr
+    derivative: int
+
+
+@cache
+def residual(relation: Relation, m: int) -> sp.Expr:
+    """The residual E_m of the relation on the Newton polynomial of degree m, as one factored fraction."""
+    ring = sp.QQ[relation.symbols].ring
+    nodes = [ring.from_expr(node) for node in positions(relation.h)]
+    doubled = [node for node in reversed(nodes[1:-1]) for _ in range(2)]
+    zeros = ([nodes[-1], *doubled] + [nodes[0]] * m)[:m]
+
+    def value(s: PolyElement, roots: list[PolyElement]) -> PolyElement:
+        return prod((s - root for root in roots), start=ring.one)
+
+    def derivative(s: PolyElement) -> PolyElement:
+        return sum((value(s, zeros[:i] + zeros[i + 1 :]) for i in range(m)), ring.zero)
+
+    terms = [(sp.Integer(1), value(nodes[0], zeros))]
+    terms += [(-a, value(s, zeros)) for a, s in zip(relation.a, nodes[1:], strict=True)]
+    terms += [(-b * h, derivative(s)) for b, h, s in zip(relation.b, relation.h, nodes[1:], strict=False)]
+    return _sum_of_fractions([(c, v) for c, v in terms if c != 0 and v != 0], relation.symbols)
+
+
+def _sum_of_fractions(terms: list[tuple[sp.Expr, PolyElement]], symbols: tuple[sp.Symbol, ...]) -> sp.Expr:
+    """Σ coefficient · polynomial over one common denominator; zero exactly when its numerator is the zero polynomial.
+
+    The denominators are products of known factors, so their least common multiple needs no polynomial gcd.
+    """
+    ring = sp.QQ[symbols].ring
+    fractions = [sp.fraction(sp.together(coefficient)) for coefficient, _ in terms]
+    factored = [sp.factor_list(denominator, *symbols) for _, denominator in fractions]
+    common: dict[sp.Expr, int] = {}
+    for _, factors in factored:
+        for factor, power in factors:
+            common[factor] = max(power, common.get(factor, 0))
+    total = ring.zero
+    for (numerator, _), (constant, factors), (_, polynomial) in zip(fractions, factored, terms, strict=True):
+        missing = {f: int(n - dict(factors).get(f, 0)) for f, n in common.items()}
+        lift = prod((ring.from_expr(f) ** n for f, n in missing.items()), start=ring.one)
+        total += ring.from_expr(sp.expand(numerator / constant)) * lift * polynomial
+    return sp.factor(total.as_expr()) / sp.prod([f**n for f, n in common.items()]) if total else sp.Integer(0)
+
+
+def order(method: Method) -> int:
+    """The order on every grid."""
+    if isinstance(method, TwoRegister):
+        return _two_register_order(method)
+    m = 0
+    while residual(method, m) == 0:
+        m += 1
+    return m - 1
+
+
+def local_error(relation: Relation) -> LocalError:
+    """The leading local error E_{p+1}/(p+1)! · X^{(p+1)} on the variable grid."""
+    p = order(relation)
+    return LocalError(sp.factor(residual(relation, p + 1) / sp.factorial(p + 1)), p + 1)
+
+
+def order_smooth(method: Method) -> int:
+    """The order on smooth grids s_i = S(i·eta) with S' > 0.
+
+    For every m the residual E_m becomes a series in eta that starts at eta^m or later. The smallest exponent over
+    m decides, since the derivatives X^{(m)} are independent.
+    """
+    if isinstance(method, TwoRegister):
+        return _two_register_order(method)
+    m = order(method) + 1
+    best = _exponent(method, m)
+    while m + 1 < best:
+        m += 1
+        best = min(best, _exponent(method, m))
+    return best - 1
+
+
+def _exponent(relation: Relation, m: int, terms: int = 4) -> int:
+    """The first power of eta in E_m on a smooth grid; `terms` derivatives of S resolve exponents up to m+terms-1."""
+    eta = sp.Symbol("eta", positive=True)
+    table = dict(zip(relation.h, smooth_steps(relation.k, eta, terms), strict=True))
+    table.update(zip(relation.w, smooth_weights(relation.k, eta, terms), strict=False))
+
+    def first_power(expression: sp.Expr) -> int:
+        # The exponent of a product is the sum over its factors, each of which stays small.
+        _, factors = sp.factor_list(expression, *relation.symbols)
+        powers = [(min(p for (p,) in sp.Poly(sp.expand(f.subs(table)), eta).monoms()), n) for f, n in factors]
+        return sum(power * multiplicity for power, multiplicity in powers)
+
+    numerator, denominator = sp.fraction(residual(relation, m))
+    exponent = first_power(numerator) - first_power(denominator)
+    if exponent >= m + terms:
+        raise ArithmeticError(f"{relation.name}: E_{m} vanishes beyond the {terms} derivatives kept")
+    return exponent
+
+
+def _two_register_order(method: TwoRegister) -> int:
+    """The order of a two-register scheme started from x = y = X(s_i), for a general slope f(s, X).
+
+    Every register is expanded in the step h with f as a truncated Taylor polynomial in X (the stages all evaluate
+    at node i, so no derivative in s appears in them, while the exact solution has one: order 1 at most unless
+    the scheme compensates). The parasitic mode x - y must be damped or neutral for this to be the global order.
+    """
+    h = method.h[0]
+    f0, f_x, f_s, f_xx = sp.symbols("f0 f_x f_s f_xx")
+    registers = {"x": sp.Integer(0), "y": sp.Integer(0)}
+
+    def slope(x: sp.Expr) -> sp.Expr:
+        return f0 + f_x * x + f_xx * x**2 / 2
+
+    for stage in method.stages:
+        registers[stage.target] = sp.expand(
+            sum(
+                (c * (slope(registers[o[2:-1]]) if o.startswith("f(") else registers[o]) for o, c in stage.terms),
+                sp.Integer(0),
+            )
+        )
+    # X(s_i - h) of the exact solution, with X' = f and X'' = f_s + f_x f.
+    exact = -h * f0 + h**2 * (f_s + f_x * f0) / 2
+    exponents = [
+        next(m for m in range(1, 3) if sp.expand(registers[name] - exact).coeff(h, m) != 0) for name in ("x", "y")
+    ]
+    return min(exponents) - 1

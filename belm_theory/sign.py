@@ -1,0 +1,52 @@
+"""Signs of rational functions on the positive orthant, decided by their coefficients.
+
+Steps and frame weights are positive, parameters lie in (0, 1]. A parameter p is replaced by 1/(1 + tau), tau >= 0,
+so that 1 - p becomes tau/(1 + tau). A numerator whose coefficients all have one sign then has that sign; the
+test is sufficient, and None is the honest answer when it does not apply.
+"""
+
+from __future__ import annotations
+
+import sympy as sp
+
+
+def sign(expression: sp.Expr, parameters: tuple[sp.Symbol, ...] = ()) -> int | None:
+    """The sign of an expression for all positive symbols and all parameters in (0, 1].
+
+    Args:
+        expression: a rational function with rational coefficients.
+        parameters: those of its symbols that range over (0, 1] instead of (0, oo).
+
+    Returns:
+        0 if it vanishes identically, +1 or -1 if all coefficients agree (weakly: it may vanish where a parameter
+        is 1), None if undecided.
+    """
+    table = {p: 1 / (1 + sp.Symbol(f"tau_{p.name}", nonnegative=True)) for p in parameters}
+    numerator, denominator = sp.fraction(sp.cancel(sp.together(expression.subs(table))))
+    if numerator == 0:
+        return 0
+    signs = {_sign_of_coefficients(part) for part in (numerator, denominator)}
+    if None in signs:
+        return None
+    return _product(numerator, denominator)
+
+
+def is_positive(expression: sp.Expr, parameters: tuple[sp.Symbol, ...] = ()) -> bool:
+    """Whether the expression is proved to be nonzero with one sign, also where a parameter is 1."""
+    if not sign(expression, parameters):
+        return False
+    at_ends = expression.subs({p: sp.Integer(1) for p in parameters})
+    return bool(sign(at_ends))
+
+
+def _product(numerator: sp.Expr, denominator: sp.Expr) -> int:
+    top, bottom = _sign_of_coefficients(numerator), _sign_of_coefficients(denominator)
+    assert top is not None and bottom is not None
+    return top * bottom
+
+
+def _sign_of_coefficients(polynomial: sp.Expr) -> int | None:
+    symbols = sorted(polynomial.free_symbols, key=str)
+    coefficients = sp.Poly(polynomial, *symbols).coeffs() if symbols else [polynomial]
+    signs = {int(sp.sign(c)) for c in coefficients}
+    return signs.pop() if len(signs) == 1 else None

@@ -1,0 +1,93 @@
+"""Zero-stability in both directions.
+
+With every slope zero the relation is X_{i-1} = Σ_j a_{i,j} X_{i-1+j}; its companion matrices R_i act on the last k states.
+A method is zero-stable on a family of grids if the products R_m … R_n stay bounded over all starts and ends.
+
+- Nonnegative weights: if every a_j >= 0 (they sum to 1), each R_i is row-stochastic, so every product has maximum
+  norm 1 and K = 1, on the very grids where the inequality holds, constant weights or not.
+- Constant weights: products are powers, and the classical root condition on rho(z) = z^k - Σ a_j z^{k-j} decides.
+- Two steps: with d_i = X_i - X_{i+1} one has d_{i-1} = -g_i d_i, g = a_2, so the products of g and their alternating
+  partial sums decide. For O-BELM g_i = (h_i/h_{i+1})² and the products telescope to (h_m/h_{n+1})². Bounded products
+  alone are not enough: on steps 1, 2, 1, 2, … they are bounded and the alternating sums grow linearly.
+
+Inversion is the same question for the inverse relation; the root condition is on the reciprocal polynomial.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Literal
+
+import sympy as sp
+
+from belm_theory.inverse import inverse, invertible
+from belm_theory.method import Method, Relation, TwoRegister
+from belm_theory.roots import Z, count_roots
+from belm_theory.sign import sign
+from belm_theory.verdict import Verdict, proved, refuted, undecided
+
+Direction = Literal["sampling", "inversion"]
+
+
+def homogeneous_weights(relation: Relation, direction: Direction) -> tuple[sp.Expr, ...]:
+    """The weights of the states, newest first: a for sampling, those of the inverse relation for inversion."""
+    if direction == "sampling":
+        return relation.a
+    c = inverse(relation).c
+    return (*reversed(c[1:]), c[0])
+
+
+def characteristic(relation: Relation, direction: Direction = "sampling") -> sp.Poly:
+    """rho(z) = z^k - Σ_j a_j z^{k-j} for constant weights; the inverse relation's for inversion."""
+    weights = homogeneous_weights(relation, direction)
+    return sp.Poly(Z**relation.k - sum(c * Z ** (relation.k - j) for j, c in enumerate(weights, 1)), Z)
+
+
+def zero_stable(method: Method, direction: Direction = "sampling") -> Verdict:
+    """Whether the method is zero-stable on every grid, in the given direction."""
+    if isinstance(method, TwoRegister):
+        return _two_register(method, direction)
+    if direction == "inversion" and invertible(method).outcome != "proved":
+        return refuted("not invertible")
+    weights = homogeneous_weights(method, direction)
+    signs = [sign(w, method.parameters) for w in weights]
+    if all(s is not None and s >= 0 for s in signs):
+        return proved("weights >= 0 with sum 1: K = 1")
+    if method.has_constant_weights and not method.parameters:
+        count = count_roots(characteristic(method, direction))
+        where = f"roots of rho: {count.inside} inside, {count.on} on, {count.outside} outside the unit circle"
+        return proved(where) if count.satisfies_root_condition else refuted(where)
+    if method.has_constant_weights:
+        return _product_of_roots(method, weights)
+    uniform = method.at(**{s.name: sp.Integer(1) for s in (*method.h, *method.w)})
+    if not uniform.parameters:
+        count = count_roots(characteristic(uniform, direction))
+        if not count.satisfies_root_condition:
+            return refuted(f"on uniform steps rho has {count.outside} roots outside the unit circle")
+    conditions = [sp.factor(w) for w, s in zip(weights, signs, strict=True) if s is None or s < 0]
+    text = " and ".join(f"{c} >= 0" for c in conditions)
+    return undecided(f"depends on the grid; K = 1 where {text}")
+
+
+def _product_of_roots(relation: Relation, weights: tuple[sp.Expr, ...]) -> Verdict:
+    """Refute by Vieta: roots whose product exceeds 1 in modulus cannot all lie in the closed disc."""
+    last = weights[-1]
+    if sign(sp.Abs(last).simplify() - 1, relation.parameters) == 1 or sign(last - 1, relation.parameters) == 1:
+        return refuted(f"the product of the roots of rho has modulus {last} > 1 inside the parameter range")
+    return undecided("the root condition has parameters")
+
+
+def _two_register(method: TwoRegister, direction: Direction) -> Verdict:
+    """The mixing matrix of EDICT: eigenvalues 1 and (modulus below 1) or its inverse."""
+    matrix = method.mixing if direction == "sampling" else method.mixing.inv()
+    values = [sp.factor(v) for v in matrix.eigenvals(multiple=True)]
+    rest = [v for v in values if v != 1]
+    if all(sign(1 - v, method.parameters) in (0, 1) and sign(v, method.parameters) == 1 for v in rest):
+        return proved(f"eigenvalues of the mixing matrix: {values}")
+    return refuted(f"eigenvalues of the mixing matrix: {values}")
+
+
+def companion(a: tuple[Fraction, ...]) -> list[list[Fraction]]:
+    """The companion matrix of one step on (X_i, …, X_{i+k-1}), from exact weights."""
+    k = len(a)
+    return [list(a)] + [[Fraction(int(row == column)) for column in range(k)] for row in range(k - 1)]
