@@ -1,0 +1,1 @@
+"""Generated coefficient functions: written by `belm generate`, never by hand."""

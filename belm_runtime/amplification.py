@@ -1,0 +1,81 @@
+"""Stability constants of an actual table, in floating point.
+
+R_i is the companion matrix of row i on (X_i, …, X_{i+k-1}), start rows left out;
+
+    K = max(1, max over all contiguous products of ‖R … R‖_oo),
+
+of the R_i for sampling, of their inverses in inverse order for inversion. In x the states are multiplied by w. EDICT: the
+full-step map on (x/alpha, y/alpha). These are estimates for warnings and reports; `belm verify` gives enclosures.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from belm_runtime.stages import StageTable, register_of
+from belm_runtime.table import Table
+
+Direction = Literal["sampling", "inversion"]
+
+
+def step_matrices(table: Table | StageTable, coordinates: Literal["frame", "x"] = "frame") -> np.ndarray:
+    """The homogeneous step maps in order of sampling, i = N-k+1 … 1 (EDICT: N … 1); shape (rows, k, k)."""
+    if isinstance(table, StageTable):
+        return _stage_matrices(table, coordinates)
+    k, n = table.k, table.grid.steps
+    order = np.arange(n - k + 1, 0, -1)
+    matrices = np.zeros((len(order), k, k))
+    matrices[:, 1:, :-1] = np.eye(k - 1)
+    a = np.asarray(table.a, dtype=float)[order - 1]
+    if coordinates == "x":
+        w = np.asarray(table.w, dtype=float)
+        a = a * w[order - 1, None] / w[order[:, None] + np.arange(k)]
+    matrices[:, 0, :] = a
+    return matrices
+
+
+def amplification(
+    table: Table | StageTable,
+    direction: Direction = "inversion",
+    coordinates: Literal["frame", "x"] = "x",
+) -> float:
+    """K of the table in a direction; inf if the method is not invertible and inversion is asked for."""
+    return max(1.0, float(amplification_along(table, direction, coordinates).max(initial=1.0)))
+
+
+def amplification_along(
+    table: Table | StageTable,
+    direction: Direction = "inversion",
+    coordinates: Literal["frame", "x"] = "x",
+) -> np.ndarray:
+    """For each step of the run, the largest norm of a contiguous product that ends with it."""
+    matrices = step_matrices(table, coordinates)
+    if direction == "inversion":
+        if len(matrices) and (np.abs(np.linalg.det(matrices)) == 0).any():
+            return np.full(len(matrices), np.inf)
+        matrices = np.linalg.inv(matrices[::-1])
+    largest = np.zeros(len(matrices))
+    products = np.empty_like(matrices)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for n, matrix in enumerate(matrices):
+            # products[m] is R_n … R_m: extend every product by one factor, and start a new one.
+            products[:n] = matrix @ products[:n]
+            products[n] = matrix
+            largest[n] = np.abs(products[: n + 1]).sum(-1).max()
+    return np.nan_to_num(largest, nan=np.inf, posinf=np.inf)
+
+
+def _stage_matrices(table: StageTable, coordinates: str) -> np.ndarray:
+    alpha = np.asarray(table.grid.alpha, dtype=float)
+    matrices = []
+    for row in table.stage_rows("epsilon"):
+        registers = {"x": np.array([1.0, 0.0]), "y": np.array([0.0, 1.0])}
+        for stage in row.stages:
+            registers[register_of(stage.target)] = sum(
+                (float(c) * registers[register_of(name)] for name, c in stage.terms), np.zeros(2)
+            )
+        scale = alpha[row.i] / alpha[row.i - 1] if coordinates == "frame" else 1.0
+        matrices.append(scale * np.stack([registers["x"], registers["y"]]))
+    return np.stack(matrices)

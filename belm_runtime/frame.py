@@ -1,0 +1,82 @@
+"""Frames at run time: names and q-values dispatched to the generated formulas.
+
+X = x/w, s = sigma/w with w = alpha + q·sigma, and dX/ds = f = eps - q·D; the data frame is x/sigma, alpha/sigma with
+slope D. A network's prediction enters as f = P·prediction + R·x.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from belm_runtime._generated import frames
+from belm_runtime.errors import InputError, unknown
+
+_NAMED: dict[str, Fraction | None] = {"noise": Fraction(0), "flow": Fraction(1), "data": None}
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame by its q; None is the data frame.
+
+    Attributes:
+        q: an exact fraction >= 0, or None for the data frame.
+    """
+
+    q: Fraction | None
+
+    @classmethod
+    def parse(cls, value: Frame | str | int | float | Fraction) -> Frame:
+        """The frame named ``noise``, ``flow``, ``data``, ``q=…``, or given by its number q >= 0.
+
+        Raises:
+            InputError: for an unknown name or a negative q.
+        """
+        if isinstance(value, Frame):
+            return value
+        text = str(value).removeprefix("q=")
+        if text in _NAMED:
+            return cls(_NAMED[text])
+        try:
+            q = Fraction(text)
+        except (ValueError, ZeroDivisionError):
+            raise unknown("frame", value, _NAMED) from None
+        if q < 0:
+            raise InputError(f"frame q = {text} is negative; q must be >= 0 (0 noise, 1 flow), or 'data'")
+        return cls(q)
+
+    def __str__(self) -> str:
+        """``noise``, ``flow``, ``data`` or ``q=…``."""
+        return next((name for name, q in _NAMED.items() if q == self.q), f"q={self.q}")
+
+    def _number(self, like: Any) -> Any:
+        # Exact scalars keep q exact; floats want a float.
+        return self.q if getattr(like, "dtype", None) == object or isinstance(like, Fraction) else float(self.q or 0)
+
+    def weight(self, alpha: Any, sigma: Any) -> Any:
+        """w, the divisor of the state."""
+        if self.q is None:
+            return frames.data_weight(alpha, sigma)
+        return frames.weight(self._number(alpha), alpha, sigma)
+
+    def coordinate(self, alpha: Any, sigma: Any) -> Any:
+        """s, the independent variable."""
+        if self.q is None:
+            return frames.data_coordinate(alpha, sigma)
+        return frames.coordinate(self._number(alpha), alpha, sigma)
+
+    def slope(self, prediction: str, alpha: Any, sigma: Any) -> tuple[Any, Any]:
+        """(P, R) of f = P·prediction + R·x.
+
+        Args:
+            prediction: ``epsilon``, ``v``, ``sample`` or ``flow``.
+            alpha: alpha at the node, number or array.
+            sigma: sigma at the node, number or array.
+        """
+        known = ("epsilon", "v", "sample", "flow")
+        if prediction not in known:
+            raise unknown("prediction", prediction, known)
+        if self.q is None:
+            return getattr(frames, f"data_slope_{prediction}")(alpha, sigma)
+        return getattr(frames, f"slope_{prediction}")(self._number(alpha), alpha, sigma)

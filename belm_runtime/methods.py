@@ -1,0 +1,159 @@
+"""Methods by name: strings and objects are the same thing.
+
+A method string is a family with its parameters, ``blend:k=3,theta=0.8``. Decimals are read as exact fractions. The
+families, their parameters, ranges and coefficient functions come from the generated catalogue; nothing is
+declared here.
+
+    methods.blend(k=3, theta="4/5") == methods.parse("blend:k=3,theta=0.8")
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from typing import Any
+
+from belm_runtime._generated.catalogue import FACTS, FAMILIES
+from belm_runtime.errors import InputError, unknown
+from belm_runtime.frame import Frame
+
+Number = int | float | str | Fraction
+
+
+@dataclass(frozen=True)
+class Method:
+    """A member of the catalogue.
+
+    Attributes:
+        family: e.g. ``blend``.
+        parameters: pairs (name, exact value) in the family's order.
+    """
+
+    family: str
+    parameters: tuple[tuple[str, Fraction], ...]
+
+    def __str__(self) -> str:
+        """The canonical string, decimals where they are exact."""
+        written = ",".join(f"{name}={_written(value)}" for name, value in self.parameters)
+        return f"{self.family}:{written}" if written else self.family
+
+    @property
+    def _family(self) -> Mapping[str, Any]:
+        return FAMILIES[self.family]
+
+    @property
+    def _member(self) -> Mapping[str, Any]:
+        whole = {p["name"] for p in self._family["parameters"] if p["whole"]}
+        return self._family["members"][tuple(int(value) for name, value in self.parameters if name in whole)]
+
+    @property
+    def k(self) -> int:
+        """The number of steps of the relation (2 for EDICT)."""
+        return self._member["k"]
+
+    @property
+    def frame(self) -> Frame:
+        """The natural frame."""
+        return Frame.parse(self._family["frame"])
+
+    @property
+    def stages(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Targets and operands of a two-register scheme; empty for a relation."""
+        return self._family["stages"]
+
+    @property
+    def source(self) -> str:
+        """Paper and equation."""
+        return self._family["source"]
+
+    def coefficients(self, h: Mapping[str, Any], w: Mapping[str, Any], exact: bool = False) -> Any:
+        """The generated function at steps h1 … hk (and frame weights w0 … wk): (a, b), or the stages' weights.
+
+        Args:
+            h: steps by name, numbers or arrays.
+            w: frame weights by name.
+            exact: keep the parameters as fractions.
+        """
+        module = importlib.import_module(f"belm_runtime._generated.{self._family['module']}")
+        scalars = {name: value if exact else float(value) for name, value in self.parameters}
+        values = {**scalars, **h, **w}
+        return getattr(module, self._member["function"])(*(values[name] for name in self._member["arguments"]))
+
+
+def parse(method: Method | str) -> Method:
+    """The method a string names.
+
+    Raises:
+        InputError: unknown family or parameter, value outside its range; the message says what would be right.
+    """
+    if isinstance(method, Method):
+        return method
+    family, _, rest = str(method).strip().partition(":")
+    values: dict[str, Number] = {}
+    for item in filter(None, rest.split(",")):
+        name, equals, value = item.partition("=")
+        if not equals:
+            raise InputError(f"method {method!r}: {item!r} is not of the form name=value, as in blend:k=3,theta=0.8")
+        if name.strip() in values:
+            raise InputError(f"method {method!r}: parameter {name.strip()!r} is given twice")
+        values[name.strip()] = value.strip()
+    return make(family, **values)
+
+
+def make(family: str, /, **values: Number) -> Method:
+    """The method of that family with the given parameters; see `parse` for what is refused."""
+    if family not in FAMILIES:
+        raise unknown("method", family, FAMILIES)
+    declared = {p["name"]: p for p in FAMILIES[family]["parameters"]}
+    for name in values:
+        if name not in declared:
+            allowed = ", ".join(declared) or "none"
+            raise InputError(f"method {family!r} has no parameter {name!r}; it has: {allowed}")
+    return Method(family, tuple((name, _checked(family, p, values.get(name))) for name, p in declared.items()))
+
+
+def _checked(family: str, parameter: Mapping[str, Any], given: Number | None) -> Fraction:
+    name, low, high = parameter["name"], parameter["low"], parameter["high"]
+    text = parameter["default"] if given is None else str(given)
+    if text is None:
+        raise InputError(f"method {family!r} needs {name}, a whole number from {low} to {high}: {family}:{name}={low}")
+    try:
+        value = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise InputError(f"method {family!r}: {name} = {text!r} is not a number") from None
+    above = low < value if parameter["open_low"] else low <= value
+    if not (above and value <= high) or (parameter["whole"] and value.denominator != 1):
+        kind = "a whole number in [" if parameter["whole"] else "in (" if parameter["open_low"] else "in ["
+        raise InputError(f"method {family!r}: {name} = {text} is outside its range; it must be {kind}{low}, {high}]")
+    return value
+
+
+def catalogue() -> list[dict[str, Any]]:
+    """The computed facts of the listed members: order, inverse, stability both ways, source."""
+    return [dict(fact) for fact in FACTS]
+
+
+def _written(value: Fraction) -> str:
+    """A decimal if it is exact, else p/q."""
+    denominator = value.denominator
+    for prime in (2, 5):
+        while denominator % prime == 0:
+            denominator //= prime
+    if denominator != 1:
+        return str(value)
+    digits = 0
+    while (value * 10**digits).denominator != 1:
+        digits += 1
+    scaled = str((value * 10**digits).numerator).zfill(digits + 1)
+    return scaled if digits == 0 else f"{scaled[:-digits]}.{scaled[-digits:]}"
+
+
+def __getattr__(name: str) -> Callable[..., Method]:
+    """``methods.blend``, ``methods.o_belm``, … : one constructor per family of the catalogue."""
+    family = name.replace("_", "-") if name.replace("_", "-") in FAMILIES else name
+    if family not in FAMILIES:
+        raise AttributeError(f"module 'belm_runtime.methods' has no attribute {name!r}")
+    return partial(make, family)

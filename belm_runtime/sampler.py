@@ -1,0 +1,356 @@
+"""The sampler: a method on a grid, run in both directions on any model.
+
+    sampler = Sampler("o-belm", grid)
+    state = sampler.sample(model, noise)        # x_N -> x_0, one model call a step (EDICT two)
+    back = sampler.invert(model, state)         # the same relations solved for their oldest state
+
+A run holds the last k states and the slopes that enter, combines them in place, and reads nothing back from the
+device until it is over.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from belm_runtime.amplification import amplification
+from belm_runtime.errors import InputError, NotFiniteError, unknown
+from belm_runtime.frame import Frame
+from belm_runtime.grid import Grid
+from belm_runtime.methods import Method, parse
+from belm_runtime.models import PREDICTIONS, as_model
+from belm_runtime.recurrence import Relation, downward, march, march_stages, upward
+from belm_runtime.stages import StageTable
+from belm_runtime.start import upward_start
+from belm_runtime.state import State
+from belm_runtime.table import Table, coefficients
+
+ARITHMETIC = {"float64": torch.float64, "float32": torch.float32}
+#: Above this amplification in x an inversion warns: float64 rounding alone may then exceed 1e-11.
+WARN_AMPLIFICATION = 1e5
+
+Progress = Callable[[int, int], None]
+Model = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+class AmplificationWarning(UserWarning):
+    """Inversion amplifies rounding by a large factor; the message names it."""
+
+
+class Sampler:
+    """A method on a grid.
+
+    Attributes:
+        method: the method.
+        grid: the grid.
+        frame: the frame of its relation.
+        prediction: what the model predicts.
+        dtype: the dtype of the states.
+        table: the coefficient table.
+    """
+
+    def __init__(
+        self, method: Method | str, grid: Grid, *, arithmetic: str = "float64", frame: Frame | str | float | None = None,
+        prediction: str = "epsilon", start: str = "adams", progress: Progress | None = None,
+    ) -> None:  # fmt: skip
+        """Build the coefficient table; everything wrong with the call is found here.
+
+        Args:
+            method: object or string, e.g. ``"blend:k=3,theta=0.8"``.
+            grid: the grid, N steps.
+            arithmetic: ``float64`` or ``float32``, the dtype of the states whatever the model runs in.
+            frame: default the method's natural frame.
+            prediction: ``epsilon``, ``v`` (alpha·eps - sigma·D), ``sample`` (D) or ``flow`` (eps - D).
+            start: ``adams`` (rising order) or ``ddim`` (the paper's).
+            progress: called with (steps done, steps) after each step.
+
+        Raises:
+            InputError: unknown names, or a frame or prediction that is not finite on this grid.
+        """
+        if arithmetic not in ARITHMETIC:
+            raise unknown("arithmetic", arithmetic, ARITHMETIC)
+        if prediction not in PREDICTIONS:
+            raise unknown("prediction", prediction, PREDICTIONS)
+        self.method, self.grid, self.prediction = parse(method), grid, prediction
+        self.arithmetic, self.dtype, self.progress = arithmetic, ARITHMETIC[arithmetic], progress
+        self.table: Table | StageTable = coefficients(self.method, grid, frame=frame, start=start)
+        self.frame = self.table.frame
+        if grid.alpha[-1] == 0 and prediction == "epsilon":
+            raise InputError("alpha_N = 0: a predicted epsilon says nothing about the data there; use v, sample or flow")
+
+    def __repr__(self) -> str:
+        """The method, frame, grid and arithmetic."""
+        return f"Sampler({str(self.method)!r}, {self.grid!r}, frame={str(self.frame)!r}, arithmetic={self.arithmetic!r})"
+
+    # ---- the two ways -------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def sample(self, model: Model, x: torch.Tensor | State, *, stop: int = 0) -> State:
+        """Run towards the data.
+
+        Args:
+            model: ``model(x, t) -> prediction``, x of shape (batch, …), t of shape (batch,).
+            x: x_N of shape (batch, …), or a State to continue from exactly.
+            stop: the node to stop at, 0 for the data.
+
+        Returns:
+            The state whose newest node is `stop`.
+
+        Raises:
+            InputError: wrong shapes, a foreign state, a bad stop.
+            NotFiniteError: a NaN or overflow, with its step and node.
+        """
+        history, nodes = self._entry(x, self.grid.steps)
+        here = min(nodes)
+        if not 0 <= stop <= here:
+            raise InputError(f"stop = {stop} is not between 0 and the state's node {here}")
+        if isinstance(self.table, StageTable):
+            return self._stages(model, history, range(here, stop, -1))
+        relations = [self._downward[i] for i in range(here, stop, -1)]
+        return self._relations(model, *_newest_first(history, nodes, downwards=True), relations)
+
+    @torch.no_grad()
+    def invert(
+        self, model: Model, x: torch.Tensor | State, *, stop: int | None = None, approximate: bool = False
+    ) -> State:
+        """Run towards the noise.
+
+        A State holds the k states that make the inverse exact in exact arithmetic; in floating point its rounding is
+        amplified, see `amplification`. A bare x_0 starts the inversion anew and recovers the noise approximately.
+
+        Args:
+            model: as in `sample`.
+            x: a State, or x_0 of shape (batch, …).
+            stop: the node to stop at, default N.
+            approximate: use Adams–Bashforth upward instead of the inverse relation: DDIM inversion for ``ddim``.
+
+        Returns:
+            The state whose newest node is `stop`.
+
+        Raises:
+            InputError: a method without inverse, wrong shapes, a foreign or too short state.
+            NotFiniteError: a NaN or overflow, with its step and node.
+        """
+        stop = self.grid.steps if stop is None else stop
+        bare = not isinstance(x, State)
+        if approximate and not bare:
+            raise InputError("approximate inversion starts from a bare x_0, not from a State")
+        if not approximate:
+            self._refuse_without_inverse()
+            self._warn_amplification()
+        history, nodes = self._entry(x, 0)
+        here = max(nodes)
+        if not here <= stop <= self.grid.steps:
+            raise InputError(f"stop = {stop} is not between the state's node {here} and N = {self.grid.steps}")
+        if isinstance(self.table, StageTable):
+            return self._stages(model, history, range(here + 1, stop + 1), inverse=True)
+        relations = self._approximate(stop) if approximate else self._exact(here, stop, bare, len(history))
+        return self._relations(model, *_newest_first(history, nodes, downwards=False), relations)
+
+    def state(self, history: Sequence[torch.Tensor], nodes: Sequence[int]) -> State:
+        """A state of this sampler from known values, e.g. reference starting values.
+
+        Args:
+            history: states x of shape (batch, …); EDICT: the registers (x, y).
+            nodes: their node indices, consecutive; EDICT: the same node twice.
+        """
+        return State(tuple(history), tuple(nodes), str(self.method), str(self.frame), self.grid.fingerprint, self.grid.steps)
+
+    def amplification(self, direction: str = "inversion", coordinates: str = "x") -> float:
+        """K of this table: how much a perturbation of the states can grow (see `belm_runtime.amplification`)."""
+        return amplification(self.table, direction, coordinates)  # type: ignore[arg-type]
+
+    # ---- the relations of this grid -------------------------------------------------------------------------------
+
+    @cached_property
+    def _forms(self) -> tuple[list[list[float]], list[list[float]]]:
+        assert isinstance(self.table, Table)
+        A, B = self.table.x_form(self.prediction)
+        return A.tolist(), B.tolist()
+
+    @cached_property
+    def _downward(self) -> dict[int, Relation]:
+        A, B = self._forms
+        return {i: downward(i, A[i - 1], B[i - 1]) for i in range(1, self.grid.steps + 1)}
+
+    @cached_property
+    def depth(self) -> int:
+        """How many states a run holds: k for an invertible method, fewer where the oldest never enter."""
+        if isinstance(self.table, StageTable):
+            return 2
+        return max(1, *(len(r.states) for r in self._downward.values()))
+
+    def _exact(self, here: int, stop: int, bare: bool, known: int) -> list[Relation]:
+        k, (A, B) = self.method.k, self._forms
+        relations: list[Relation] = []
+        if bare:
+            assert isinstance(self.table, Table)
+            relations = upward_start(self.table, self.prediction, min(k - 1, stop), k - 1)
+        elif known < min(k, self.grid.steps + 1) and stop > here:
+            raise InputError(f"inverting {self.method} needs the last {k} states; this state holds {known}")
+        first = here + len(relations)
+        return relations + [upward(node - k + 1, A[node - k], B[node - k]) for node in range(first + 1, stop + 1)]
+
+    def _approximate(self, stop: int) -> list[Relation]:
+        if isinstance(self.table, StageTable):
+            raise InputError(f"{self.method} has no approximate inversion; its exact one costs the same")
+        return upward_start(self.table, self.prediction, stop, self.method.k - 1)
+
+    def _refuse_without_inverse(self) -> None:
+        if isinstance(self.table, Table) and (self.table.a[: self.grid.steps - self.method.k + 1, -1] == 0).any():
+            raise InputError(
+                f"{self.method} has a_k = 0 and cannot be inverted exactly; choose an invertible method such as "
+                "open:k=3, or pass approximate=True with a bare x_0"
+            )
+
+    def _warn_amplification(self) -> None:
+        factor = self._amplification_in_x
+        if factor > WARN_AMPLIFICATION:
+            advice = "open:k=3 inverts with little amplification"
+            warnings.warn(
+                f"inverting {self.method} on this grid amplifies rounding by up to {factor:.1e} in x "
+                f"({self.arithmetic}: about {factor * torch.finfo(self.dtype).eps:.0e} relative); {advice}",
+                AmplificationWarning, stacklevel=4,
+            )  # fmt: skip
+
+    @cached_property
+    def _amplification_in_x(self) -> float:
+        return self.amplification()
+
+    # ---- running ----------------------------------------------------------------------------------------------------
+
+    def _entry(self, x: torch.Tensor | State, node: int) -> tuple[list[torch.Tensor], list[int]]:
+        """The states to start from, in the sampler's arithmetic and its own memory."""
+        if isinstance(x, State):
+            self._check_state(x)
+            history, nodes = list(x.history), list(x.nodes)
+        else:
+            if not isinstance(x, torch.Tensor) or not x.is_floating_point() or x.dim() < 1:
+                raise InputError(f"x must be a floating tensor of shape (batch, …), not {_described(x)}")
+            twice = isinstance(self.table, StageTable)
+            history, nodes = [x] * (2 if twice else 1), [node] * (2 if twice else 1)
+        device = history[0].device
+        if device.type == "mps" and self.dtype is torch.float64:
+            raise InputError("float64 does not exist on mps; use arithmetic='float32' or move the run to the cpu")
+        return [h.to(self.dtype, copy=True) for h in history], nodes
+
+    def _check_state(self, state: State) -> None:
+        mine = {"method": str(self.method), "frame": str(self.frame), "grid": self.grid.fingerprint}
+        for name, value in mine.items():
+            if (theirs := getattr(state, name)) != value:
+                raise InputError(f"the state was made with another {name}: {theirs[:40]!r}, this sampler has {value[:40]!r}")
+        shapes = {tuple(h.shape) for h in state.history}
+        consecutive = sorted(state.nodes) == list(range(min(state.nodes), max(state.nodes) + 1))
+        registers = isinstance(self.table, StageTable) and len(set(state.nodes)) == 1 and len(state.nodes) == 2
+        inside = 0 <= min(state.nodes) and max(state.nodes) <= self.grid.steps
+        if len(shapes) != 1 or len(state.history) != len(state.nodes) or not inside or not (consecutive or registers):
+            raise InputError(f"the state's nodes {list(state.nodes)} and shapes {sorted(shapes)} do not make a history")
+
+    def _relations(
+        self, model: Model, history: list[torch.Tensor], nodes: list[int], relations: list[Relation]
+    ) -> State:
+        run = _Run(self, model, history[0], len(relations))
+        slopes = [run.predict(x, node) for x, node in self._reevaluate(history, nodes, relations)]
+        made = run.watch(march(relations, history, slopes, run.predict, self._keep(relations)))
+        nodes = (made[::-1] + nodes)[: len(history)]
+        return self._finished(history, nodes, run)
+
+    def _keep(self, relations: list[Relation]) -> int:
+        return max(self.depth, *(len(r.states) for r in relations)) if relations else self.depth
+
+    def _reevaluate(
+        self, history: list[torch.Tensor], nodes: list[int], relations: list[Relation]
+    ) -> list[tuple[torch.Tensor, int]]:
+        """The older states whose slopes the first relations still need: k - 2 of them for a full history."""
+        if not relations or len(history) == 1:
+            return []
+        needed = max((len(r.slopes) - n for n, r in enumerate(relations)), default=0) - 1
+        return [(x, node) for x, node in list(zip(history, nodes, strict=True))[1 : needed + 1] if node > 0]
+
+    def _stages(self, model: Model, history: list[torch.Tensor], span: range, inverse: bool = False) -> State:
+        assert isinstance(self.table, StageTable)
+        rows = {row.i: row for row in self.table.stage_rows(self.prediction)}
+        registers = {"x": history[0], "y": history[1]}
+        run = _Run(self, model, history[0], len(span))
+        made = run.watch(march_stages([rows[i] for i in span], registers, run.predict, inverse))
+        node = made[-1] if made else (span.start - 1 if inverse else span.start)
+        return self._finished([registers["x"], registers["y"]], [node, node], run)
+
+    def _finished(self, history: list[torch.Tensor], nodes: list[int], run: _Run) -> State:
+        state = self.state(history, nodes)
+        return State(state.history, state.nodes, state.method, state.frame, state.grid, state.steps, run.calls)
+
+
+class _Run:
+    """One run: the model with its timesteps, the count of calls, and the first step that was not finite."""
+
+    def __init__(self, sampler: Sampler, model: Model, like: torch.Tensor, total: int) -> None:
+        self.model, self.sampler, self.calls, self.total = as_model(model), sampler, 0, total
+        timesteps = torch.as_tensor(sampler.grid.timesteps.copy(), dtype=sampler.dtype)
+        # A bare x_0 is inverted by calling the model at (x_0, timesteps[1]).
+        timesteps[0] = timesteps[1]
+        self.timesteps = timesteps.to(like.device)
+        self.first_bad = torch.full((), -1, dtype=torch.int64, device=like.device)
+
+    def predict(self, x: torch.Tensor, node: int) -> torch.Tensor:
+        prediction = self.model(x, self.timesteps[node].expand(x.shape[0]))
+        self.calls += 1
+        if not isinstance(prediction, torch.Tensor) or prediction.shape != x.shape:
+            raise InputError(
+                f"the model returned {_described(prediction)} at node {node}; it must return the shape of x, {tuple(x.shape)}"
+            )
+        own = prediction.to(self.sampler.dtype)
+        # A model may hand back its own buffer, or x itself; kept slopes need memory of their own.
+        return own.clone() if self.sampler.method.k > 2 and own is prediction else own
+
+    def watch(self, steps: Iterator[tuple[int, torch.Tensor]] | Iterable[tuple[int, torch.Tensor]]) -> list[int]:
+        """Exhaust the run, noting on the device the first step whose state is not finite; raise after the last."""
+        made: list[int] = []
+        for n, (node, x) in enumerate(steps):
+            made.append(node)
+            step = torch.full_like(self.first_bad, n)
+            bad = ~x.sum().isfinite() & (self.first_bad < 0)
+            self.first_bad = torch.where(bad, step, self.first_bad)
+            if self.sampler.progress:
+                self.sampler.progress(n + 1, self.total)
+        if made and (n := int(self.first_bad)) >= 0:
+            origin = made[n - 1] if n else "the start"
+            raise NotFiniteError(
+                f"step {n + 1} of {len(made)}, from node {origin} to node {made[n]}: the model's output or the state "
+                "is not finite (NaN or overflow)"
+            )
+        return made
+
+
+def _newest_first(
+    history: list[torch.Tensor], nodes: list[int], downwards: bool
+) -> tuple[list[torch.Tensor], list[int]]:
+    """The same states in the order of a direction: a State is the same set of nodes for both."""
+    order = sorted(range(len(nodes)), key=lambda n: nodes[n] if downwards else -nodes[n])
+    return [history[n] for n in order], [nodes[n] for n in order]
+
+
+def _newest_first(
+    history: list[torch.Tensor], nodes: list[int], downwards: bool
+) -> tuple[list[torch.Tensor], list[int]]:
+    """The same states in the order of a direction: a State is the same set of nodes for both."""
+    order = sorted(range(len(nodes)), key=lambda n: nodes[n] if downwards else -nodes[n])
+    return [history[n] for n in order], [nodes[n] for n in order]
+
+
+def _newest_first(
+    history: list[torch.Tensor], nodes: list[int], downwards: bool
+) -> tuple[list[torch.Tensor], list[int]]:
+    """The same states in the order of a direction: a State is the same set of nodes for both."""
+    order = sorted(range(len(nodes)), key=lambda n: nodes[n] if downwards else -nodes[n])
+    return [history[n] for n in order], [nodes[n] for n in order]
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, torch.Tensor):
+        return f"a {str(value.dtype).removeprefix('torch.')} tensor of shape {tuple(value.shape)}"
+    return f"a {type(value).__name__}"

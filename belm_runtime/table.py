@@ -1,0 +1,203 @@
+"""Coefficient tables: what a method's relation is on an actual grid.
+
+Row i makes x_{i-1}. In the frame (paper's normalisation) and in x, which no longer depends on a frame:
+
+    X_{i-1} = Σ_j a_j X_{i-1+j} + Σ_j b_j h_{i-1+j} f_{i-1+j},
+    x_{i-1} = Σ_j A_j x_{i-1+j} + Σ_j B_j eps_{i-1+j}.
+
+With f = P·prediction + R·x and X = x/w one has, for any prediction in place of eps,
+
+    A_j = w_{i-1}(a_j/w_{i-1+j} + b_j h_{i-1+j} R_{i-1+j}),    B_j = w_{i-1} b_j h_{i-1+j} P_{i-1+j}.
+
+The first k - 1 rows (i = N … N-k+2) are start rows: Adams–Bashforth of rising order, or DDIM throughout.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from belm_runtime import methods
+from belm_runtime.errors import InputError, unknown
+from belm_runtime.frame import Frame
+from belm_runtime.grid import Grid
+from belm_runtime.methods import Method
+
+STARTS = ("adams", "ddim")
+Scalars = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One relation of a table; i is the node it starts from, so it makes x_{i-1}.
+
+    Attributes:
+        i: from N down to 1.
+        start: whether this is a start row.
+        a: k weights of the frame's states.
+        b: k - 1 weights of the frame's slopes, to be multiplied by h.
+        A: k weights of x; None where no x-form exists (alpha_N = 0).
+        B: k - 1 weights of eps; None likewise.
+    """
+
+    i: int
+    start: bool
+    a: Scalars
+    b: Scalars
+    A: Scalars | None
+    B: Scalars | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """The relations of a method on a grid, as arrays; row index i - 1.
+
+    Attributes:
+        method: the method.
+        frame: the frame its relations are written in.
+        grid: the grid.
+        start: ``adams`` or ``ddim``.
+        h: steps s_i - s_{i-1}, N entries.
+        w: frame weights, N + 1 entries.
+        a: N rows of k weights.
+        b: N rows of k - 1 weights.
+    """
+
+    method: Method
+    frame: Frame
+    grid: Grid
+    start: str
+    h: np.ndarray
+    w: np.ndarray
+    a: np.ndarray
+    b: np.ndarray
+
+    @property
+    def k(self) -> int:
+        """Steps of the relation."""
+        return self.method.k
+
+    def is_start(self, i: int) -> bool:
+        """Whether row i is a start row."""
+        return i > self.grid.steps - self.k + 1
+
+    def x_form(self, prediction: str = "epsilon") -> tuple[np.ndarray, np.ndarray]:
+        """(A, B) of every row for a prediction; entries are not finite where no x-form exists.
+
+        Args:
+            prediction: ``epsilon`` (what tables print), ``v``, ``sample`` or ``flow``.
+        """
+        n, k = self.a.shape
+        with np.errstate(divide="ignore", invalid="ignore"):
+            P, R = self.slopes(prediction)
+        A, B = np.zeros_like(self.a), np.zeros_like(self.b)
+        for j in range(1, k + 1):
+            # Start rows are padded: the nodes they would not reach have weight 0.
+            node = np.minimum(np.arange(n) + j, n)
+            A[:, j - 1] = self.w[:-1] * self.a[:, j - 1] / self.w[node]
+            if j < k:
+                bh = self.w[:-1] * self.b[:, j - 1] * self.h[node - 1]
+                used = bh != 0
+                A[used, j - 1] += bh[used] * R[node][used]
+                B[used, j - 1] = bh[used] * P[node][used]
+        return A, B
+
+    def slopes(self, prediction: str) -> tuple[np.ndarray, np.ndarray]:
+        """(P, R) of f = P·prediction + R·x at nodes 1 … N; index 0 is not used by any row and holds zeros."""
+        alpha, sigma = self.grid.alpha, self.grid.sigma
+        P, R = np.zeros_like(self.w), np.zeros_like(self.w)
+        if self.w.dtype == object:
+            pairs = [self.frame.slope(prediction, alpha[i], sigma[i]) for i in range(1, len(alpha))]
+            P[1:], R[1:] = [p for p, _ in pairs], [r for _, r in pairs]
+        else:
+            P[1:], R[1:] = self.frame.slope(prediction, alpha[1:], sigma[1:])
+        return P, R
+
+    @cached_property
+    def rows(self) -> tuple[Row, ...]:
+        """The rows from i = N down to 1."""
+        A, B = self.x_form()
+        exact = A.dtype == object
+        exists = [True] * len(A) if exact else (np.isfinite(A).all(1) & np.isfinite(B).all(1)).tolist()
+        lists = [array.tolist() for array in (self.a, self.b, A, B)]
+        return tuple(
+            Row(i, self.is_start(i), tuple(a), tuple(b), tuple(A) if ok else None, tuple(B) if ok else None)
+            for i, (a, b, A, B, ok) in reversed(list(enumerate(zip(*lists, exists, strict=True), 1)))
+        )
+
+
+def coefficients(
+    method: Method | str, grid: Grid, *, frame: Frame | str | float | None = None, start: str = "adams"
+) -> Any:
+    """The coefficient table of a method on a grid.
+
+    Args:
+        method: object or string.
+        grid: the grid; exact if it holds fractions.
+        frame: ``noise``, ``flow``, ``data`` or a number q >= 0; default: the method's natural frame.
+        start: ``adams`` (rising order) or ``ddim`` (the paper's).
+
+    Returns:
+        A `Table`, or a `belm_runtime.stages.StageTable` for EDICT.
+
+    Raises:
+        InputError: unknown names; a frame that is not finite on this grid.
+    """
+    method = methods.parse(method)
+    chosen = method.frame if frame is None else Frame.parse(frame)
+    if start not in STARTS:
+        raise unknown("start", start, STARTS)
+    s, w = _coordinates(method, grid, chosen)
+    if method.stages:
+        from belm_runtime.stages import stage_table
+
+        return stage_table(method, grid, chosen, np.diff(s), w)
+    h = np.diff(s)
+    a, b = _relations(method, h, w, start)
+    return Table(method, chosen, grid, start, h, w, a, b)
+
+
+def _coordinates(method: Method, grid: Grid, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+    """s and w at every node, or the reason why this frame is not finite here."""
+    if frame.q == 0 and grid.alpha[-1] == 0:
+        raise InputError(
+            f"{method} in the noise frame needs alpha > 0, but this grid has alpha_N = 0 (sbar is infinite there); "
+            "use frame='flow' or another method"
+        )
+    if frame.q is None and grid.sigma[0] == 0:
+        raise InputError("the data frame needs sigma_0 > 0, but this grid has sigma_0 = 0; make it with end='first'")
+    return frame.coordinate(grid.alpha, grid.sigma), frame.weight(grid.alpha, grid.sigma)
+
+
+def _relations(method: Method, h: np.ndarray, w: np.ndarray, start: str) -> tuple[np.ndarray, np.ndarray]:
+    """a and b of every row: the generated functions on slices of h and w, all main rows at once."""
+    n, k = len(h), method.k
+    exact = h.dtype == object
+    a, b = np.zeros((n, k), h.dtype), np.zeros((n, k - 1), h.dtype)
+    main = n - k + 1
+    if main > 0:
+        steps = {f"h{j}": h[j - 1 : j - 1 + main] for j in range(1, k + 1)}
+        weights = {f"w{j}": w[j : j + main] for j in range(k + 1)}
+        main_a, main_b = method.coefficients(steps, weights, exact)
+        for j, weight in enumerate(main_a):
+            a[:main, j] = weight
+        for j, weight in enumerate(main_b):
+            b[:main, j] = weight
+    for i in range(max(main, 0) + 1, n + 1):
+        order = 1 if start == "ddim" else n - i + 1
+        a[i - 1, 0] = 1
+        b[i - 1, :order] = adams_weights(h[i - 1 :], order)
+    return a, b
+
+
+def adams_weights(h: np.ndarray, order: int) -> Scalars:
+    """b of Adams–Bashforth of the given order for the steps h1, h2, … (nearest first).
+
+    The last step of the relation does not enter b (a_k = 0), so it need not exist on the grid.
+    """
+    steps = {f"h{j}": h[min(j, len(h)) - 1] for j in range(1, order + 2)}
+    _, b = methods.make("adams", m=order).coefficients(steps, {}, h.dtype == object)
+    return b
