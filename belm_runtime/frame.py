@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from belm_runtime._generated import frames
 from belm_runtime.errors import InputError, unknown
 
@@ -52,7 +54,8 @@ class Frame:
 
     def _number(self, like: Any) -> Any:
         # Exact scalars keep q exact; floats want a float.
-        return self.q if getattr(like, "dtype", None) == object or isinstance(like, Fraction) else float(self.q or 0)
+        exact = isinstance(like, Fraction) or getattr(like, "dtype", None) is np.dtype(object)
+        return self.q if exact else float(self.q or 0)
 
     def weight(self, alpha: Any, sigma: Any) -> Any:
         """w, the divisor of the state."""

@@ -4,7 +4,7 @@ A relation is a list of coefficients, newest state first, whatever the direction
 
     new = Σ state coefficient · state + Σ prediction coefficient · prediction.
 
-Sampling reads a row as it stands (newest = node i). Inversion reads the row solved for its oldest state (paper, prop 2),
+Sampling reads a row as it stands (newest = node i). Inversion reads it solved for its oldest state (paper, prop 2),
 
     x_{i-1+k} = (x_{i-1} - Σ_{j<k} A_j x_{i-1+j} - Σ_j B_j p_{i-1+j}) / A_k,    newest = node i+k-2.
 """

@@ -11,19 +11,19 @@ device until it is over.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
 
 import torch
 
 from belm_runtime.amplification import amplification
-from belm_runtime.errors import InputError, NotFiniteError, unknown
+from belm_runtime.errors import InputError, unknown
 from belm_runtime.frame import Frame
 from belm_runtime.grid import Grid
 from belm_runtime.methods import Method, parse
-from belm_runtime.models import PREDICTIONS, as_model
+from belm_runtime.models import PREDICTIONS
 from belm_runtime.recurrence import Relation, downward, march, march_stages, upward
+from belm_runtime.run import Model, Progress, Run, described
 from belm_runtime.stages import StageTable
 from belm_runtime.start import upward_start
 from belm_runtime.state import State
@@ -32,9 +32,6 @@ from belm_runtime.table import Table, coefficients
 ARITHMETIC = {"float64": torch.float64, "float32": torch.float32}
 #: Above this amplification in x an inversion warns: float64 rounding alone may then exceed 1e-11.
 WARN_AMPLIFICATION = 1e5
-
-Progress = Callable[[int, int], None]
-Model = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 class AmplificationWarning(UserWarning):
@@ -80,11 +77,11 @@ class Sampler:
         self.table: Table | StageTable = coefficients(self.method, grid, frame=frame, start=start)
         self.frame = self.table.frame
         if grid.alpha[-1] == 0 and prediction == "epsilon":
-            raise InputError("alpha_N = 0: a predicted epsilon says nothing about the data there; use v, sample or flow")
+            raise InputError("alpha_N = 0: epsilon says nothing about the data there; predict v, sample or flow")
 
     def __repr__(self) -> str:
         """The method, frame, grid and arithmetic."""
-        return f"Sampler({str(self.method)!r}, {self.grid!r}, frame={str(self.frame)!r}, arithmetic={self.arithmetic!r})"
+        return f"Sampler({self.method}, {self.grid!r}, frame={self.frame}, arithmetic={self.arithmetic})"
 
     # ---- the two ways -------------------------------------------------------------------------------------------
 
@@ -158,7 +155,8 @@ class Sampler:
             history: states x of shape (batch, …); EDICT: the registers (x, y).
             nodes: their node indices, consecutive; EDICT: the same node twice.
         """
-        return State(tuple(history), tuple(nodes), str(self.method), str(self.frame), self.grid.fingerprint, self.grid.steps)
+        names = str(self.method), str(self.frame), self.grid.fingerprint
+        return State(tuple(history), tuple(nodes), *names, self.grid.steps)
 
     def amplification(self, direction: str = "inversion", coordinates: str = "x") -> float:
         """K of this table: how much a perturbation of the states can grow (see `belm_runtime.amplification`)."""
@@ -230,7 +228,7 @@ class Sampler:
             history, nodes = list(x.history), list(x.nodes)
         else:
             if not isinstance(x, torch.Tensor) or not x.is_floating_point() or x.dim() < 1:
-                raise InputError(f"x must be a floating tensor of shape (batch, …), not {_described(x)}")
+                raise InputError(f"x must be a floating tensor of shape (batch, …), not {described(x)}")
             twice = isinstance(self.table, StageTable)
             history, nodes = [x] * (2 if twice else 1), [node] * (2 if twice else 1)
         device = history[0].device
@@ -242,18 +240,18 @@ class Sampler:
         mine = {"method": str(self.method), "frame": str(self.frame), "grid": self.grid.fingerprint}
         for name, value in mine.items():
             if (theirs := getattr(state, name)) != value:
-                raise InputError(f"the state was made with another {name}: {theirs[:40]!r}, this sampler has {value[:40]!r}")
+                raise InputError(f"the state has another {name}: {theirs[:40]!r}, this sampler has {value[:40]!r}")
         shapes = {tuple(h.shape) for h in state.history}
         consecutive = sorted(state.nodes) == list(range(min(state.nodes), max(state.nodes) + 1))
         registers = isinstance(self.table, StageTable) and len(set(state.nodes)) == 1 and len(state.nodes) == 2
-        inside = 0 <= min(state.nodes) and max(state.nodes) <= self.grid.steps
+        inside = min(state.nodes) >= 0 and max(state.nodes) <= self.grid.steps
         if len(shapes) != 1 or len(state.history) != len(state.nodes) or not inside or not (consecutive or registers):
             raise InputError(f"the state's nodes {list(state.nodes)} and shapes {sorted(shapes)} do not make a history")
 
     def _relations(
         self, model: Model, history: list[torch.Tensor], nodes: list[int], relations: list[Relation]
     ) -> State:
-        run = _Run(self, model, history[0], len(relations))
+        run = Run(model, self.grid, self.method.k, self.dtype, history[0], len(relations), self.progress)
         slopes = [run.predict(x, node) for x, node in self._reevaluate(history, nodes, relations)]
         made = run.watch(march(relations, history, slopes, run.predict, self._keep(relations)))
         nodes = (made[::-1] + nodes)[: len(history)]
@@ -275,82 +273,19 @@ class Sampler:
         assert isinstance(self.table, StageTable)
         rows = {row.i: row for row in self.table.stage_rows(self.prediction)}
         registers = {"x": history[0], "y": history[1]}
-        run = _Run(self, model, history[0], len(span))
+        run = Run(model, self.grid, self.method.k, self.dtype, history[0], len(span), self.progress)
         made = run.watch(march_stages([rows[i] for i in span], registers, run.predict, inverse))
         node = made[-1] if made else (span.start - 1 if inverse else span.start)
         return self._finished([registers["x"], registers["y"]], [node, node], run)
 
-    def _finished(self, history: list[torch.Tensor], nodes: list[int], run: _Run) -> State:
+    def _finished(self, history: list[torch.Tensor], nodes: list[int], run: Run) -> State:
         state = self.state(history, nodes)
         return State(state.history, state.nodes, state.method, state.frame, state.grid, state.steps, run.calls)
 
 
-class _Run:
-    """One run: the model with its timesteps, the count of calls, and the first step that was not finite."""
-
-    def __init__(self, sampler: Sampler, model: Model, like: torch.Tensor, total: int) -> None:
-        self.model, self.sampler, self.calls, self.total = as_model(model), sampler, 0, total
-        timesteps = torch.as_tensor(sampler.grid.timesteps.copy(), dtype=sampler.dtype)
-        # A bare x_0 is inverted by calling the model at (x_0, timesteps[1]).
-        timesteps[0] = timesteps[1]
-        self.timesteps = timesteps.to(like.device)
-        self.first_bad = torch.full((), -1, dtype=torch.int64, device=like.device)
-
-    def predict(self, x: torch.Tensor, node: int) -> torch.Tensor:
-        prediction = self.model(x, self.timesteps[node].expand(x.shape[0]))
-        self.calls += 1
-        if not isinstance(prediction, torch.Tensor) or prediction.shape != x.shape:
-            raise InputError(
-                f"the model returned {_described(prediction)} at node {node}; it must return the shape of x, {tuple(x.shape)}"
-            )
-        own = prediction.to(self.sampler.dtype)
-        # A model may hand back its own buffer, or x itself; kept slopes need memory of their own.
-        return own.clone() if self.sampler.method.k > 2 and own is prediction else own
-
-    def watch(self, steps: Iterator[tuple[int, torch.Tensor]] | Iterable[tuple[int, torch.Tensor]]) -> list[int]:
-        """Exhaust the run, noting on the device the first step whose state is not finite; raise after the last."""
-        made: list[int] = []
-        for n, (node, x) in enumerate(steps):
-            made.append(node)
-            step = torch.full_like(self.first_bad, n)
-            bad = ~x.sum().isfinite() & (self.first_bad < 0)
-            self.first_bad = torch.where(bad, step, self.first_bad)
-            if self.sampler.progress:
-                self.sampler.progress(n + 1, self.total)
-        if made and (n := int(self.first_bad)) >= 0:
-            origin = made[n - 1] if n else "the start"
-            raise NotFiniteError(
-                f"step {n + 1} of {len(made)}, from node {origin} to node {made[n]}: the model's output or the state "
-                "is not finite (NaN or overflow)"
-            )
-        return made
-
-
 def _newest_first(
     history: list[torch.Tensor], nodes: list[int], downwards: bool
 ) -> tuple[list[torch.Tensor], list[int]]:
     """The same states in the order of a direction: a State is the same set of nodes for both."""
     order = sorted(range(len(nodes)), key=lambda n: nodes[n] if downwards else -nodes[n])
     return [history[n] for n in order], [nodes[n] for n in order]
-
-
-def _newest_first(
-    history: list[torch.Tensor], nodes: list[int], downwards: bool
-) -> tuple[list[torch.Tensor], list[int]]:
-    """The same states in the order of a direction: a State is the same set of nodes for both."""
-    order = sorted(range(len(nodes)), key=lambda n: nodes[n] if downwards else -nodes[n])
-    return [history[n] for n in order], [nodes[n] for n in order]
-
-
-def _newest_first(
-    history: list[torch.Tensor], nodes: list[int], downwards: bool
-) -> tuple[list[torch.Tensor], list[int]]:
-    """The same states in the order of a direction: a State is the same set of nodes for both."""
-    order = sorted(range(len(nodes)), key=lambda n: nodes[n] if downwards else -nodes[n])
-    return [history[n] for n in order], [nodes[n] for n in order]
-
-
-def _described(value: Any) -> str:
-    if isinstance(value, torch.Tensor):
-        return f"a {str(value.dtype).removeprefix('torch.')} tensor of shape {tuple(value.shape)}"
-    return f"a {type(value).__name__}"

@@ -1,7 +1,7 @@
 """The state of a run: the last states, nothing else, and what made them.
 
-Exactness needs the last k states, not x_0 alone. A state can be saved beside the picture (safetensors, never pickle) and
-continued on another day in either direction. Slopes are not stored; they are evaluated again on entry.
+Exactness needs the last k states, not x_0 alone. A state can be saved beside the picture (safetensors, never pickle)
+and continued on another day in either direction. Slopes are not stored; they are evaluated again on entry.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class State:
         except (OSError, SafetensorError) as error:
             raise InputError(f"cannot read state {source!r}: {_reason(error)}") from None
         if metadata.get("format") != _FORMAT:
-            raise InputError(f"{source!r} is not a belm state (format {metadata.get('format')!r}, expected {_FORMAT!r})")
+            raise InputError(f"{source!r} is no belm state: format {metadata.get('format')!r}, not {_FORMAT!r}")
         try:
             record = json.loads(metadata["record"])
             history = tuple(tensors[f"x{n}"] for n in range(len(record["nodes"])))

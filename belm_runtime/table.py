@@ -161,7 +161,7 @@ def coefficients(
 
 
 def _coordinates(method: Method, grid: Grid, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
-    """s and w at every node, or the reason why this frame is not finite here."""
+    """S and w at every node, or the reason why this frame is not finite here."""
     if frame.q == 0 and grid.alpha[-1] == 0:
         raise InputError(
             f"{method} in the noise frame needs alpha > 0, but this grid has alpha_N = 0 (sbar is infinite there); "
@@ -173,7 +173,7 @@ def _coordinates(method: Method, grid: Grid, frame: Frame) -> tuple[np.ndarray, 
 
 
 def _relations(method: Method, h: np.ndarray, w: np.ndarray, start: str) -> tuple[np.ndarray, np.ndarray]:
-    """a and b of every row: the generated functions on slices of h and w, all main rows at once."""
+    """A and b of every row: the generated functions on slices of h and w, all main rows at once."""
     n, k = len(h), method.k
     exact = h.dtype == object
     a, b = np.zeros((n, k), h.dtype), np.zeros((n, k - 1), h.dtype)
@@ -194,7 +194,7 @@ def _relations(method: Method, h: np.ndarray, w: np.ndarray, start: str) -> tupl
 
 
 def adams_weights(h: np.ndarray, order: int) -> Scalars:
-    """b of Adams–Bashforth of the given order for the steps h1, h2, … (nearest first).
+    """B of Adams–Bashforth of the given order for the steps h1, h2, … (nearest first).
 
     The last step of the relation does not enter b (a_k = 0), so it need not exist on the grid.
     """

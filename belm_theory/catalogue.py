@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from functools import cache
 
 import sympy as sp
+from sympy import Expr
 
 from belm_theory.frame import FLOW, NOISE, Frame
 from belm_theory.grid import steps, weights
 from belm_theory.maximal import maximal_order
 from belm_theory.method import Method, Relation, Stage, TwoRegister
 from belm_theory.quadrature import slope_weights
-
-Value = sp.Expr
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class Family:
     source: str
     theorem: str
 
-    def __call__(self, **values: Value) -> Method:
+    def __call__(self, **values: Expr) -> Method:
         """The member with the given parameter values; symbols stay where none is given."""
         names = {p.name for p in self.parameters}
         if extra := sorted(set(values) - names):
@@ -92,12 +91,12 @@ class Family:
 
 
 @cache
-def _build(build: Callable[..., Method], *parameters: tuple[str, Value]) -> Method:
+def _build(build: Callable[..., Method], *parameters: tuple[str, Expr]) -> Method:
     """Methods are immutable, so each is derived once."""
     return build(**dict(parameters))
 
 
-def interpolatory(name: str, frame: Frame, a: tuple[Value, ...], **extra: tuple[sp.Symbol, ...]) -> Relation:
+def interpolatory(name: str, frame: Frame, a: tuple[Expr, ...], **extra: tuple[sp.Symbol, ...]) -> Relation:
     """The relation with weights a whose b integrates f exactly for degree <= k-2 (the BELM map)."""
     k = len(a)
     h = steps(k)
@@ -122,14 +121,14 @@ def open_belm(k: int) -> Relation:
     return interpolatory(f"open:k={k}", FLOW, a)
 
 
-def blend(k: int, theta: Value) -> Relation:
+def blend(k: int, theta: Expr) -> Relation:
     """From Adams–Bashforth (theta -> 0) to open Newton–Cotes (theta = 1): a = (1 - theta, 0, …, 0, theta)."""
     a = (1 - theta,) + (sp.Integer(0),) * (k - 2) + (theta,)
     free = (theta,) if isinstance(theta, sp.Symbol) else ()
     return interpolatory(f"blend:k={k},theta={theta}", FLOW, a, parameters=free)
 
 
-def bdia(gamma: Value) -> Relation:
+def bdia(gamma: Expr) -> Relation:
     """BDIA: a = (1 - g, g) with g = gamma·w_{i+1}/w_{i-1}, in every frame (alpha ratios in the noise frame)."""
     w = weights(2)
     g = gamma * w[2] / w[0]
@@ -151,7 +150,7 @@ def belm(k: int) -> Relation:
     return Relation(f"belm:k={k}", k, NOISE, a, b, h)
 
 
-def edict(p: Value) -> TwoRegister:
+def edict(p: Expr) -> TwoRegister:
     """EDICT: two leapfrogging Euler stages, then two mixing stages with weights p and 1 - p."""
     (h,) = steps(1)
     one = sp.Integer(1)
@@ -197,7 +196,7 @@ FAMILIES: dict[str, Family] = {
 }  # fmt: skip
 
 
-def method(family: str, **values: Value) -> Method:
+def method(family: str, **values: Expr) -> Method:
     """The catalogue's method of that family, e.g. ``method("blend", k=3, theta="4/5")``.
 
     Raises:

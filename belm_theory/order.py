@@ -18,10 +18,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from math import prod
-from math import prod
 
 import sympy as sp
-from sympy.polys.rings import PolyElement
 from sympy.polys.rings import PolyElement
 
 from belm_theory.grid import positions, smooth_steps, smooth_weights

@@ -9,6 +9,7 @@ Cauchy index of a Sturm chain counts.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import sympy as sp
 
@@ -88,10 +89,8 @@ def _count_inside(polynomial: sp.Poly) -> int:
     real = sp.Poly([sp.re(c) for c in on_axis.all_coeffs()], t)
     imaginary = sp.Poly([sp.im(c) for c in on_axis.all_coeffs()], t)
     # arg F(it) turns by pi·(left - right); half the turns are read off the poles of Q/P or of P/Q.
-    if real.degree() > imaginary.degree():
-        turns = -_cauchy_index(imaginary, real)
-    else:
-        turns = _cauchy_index(real, imaginary)
+    even = real.degree() > imaginary.degree()
+    turns = -_cauchy_index(imaginary, real) if even else _cauchy_index(real, imaginary)
     return (n + turns) // 2
 
 
@@ -104,6 +103,6 @@ def _cauchy_index(numerator: sp.Poly, denominator: sp.Poly) -> int:
 
     def variations(at_plus: bool) -> int:
         signs = [sp.sign(p.LC()) * (1 if at_plus or p.degree() % 2 == 0 else -1) for p in chain]
-        return sum(1 for left, right in zip(signs, signs[1:], strict=False) if left != right)
+        return sum(1 for left, right in pairwise(signs) if left != right)
 
     return variations(False) - variations(True)

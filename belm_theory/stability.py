@@ -1,7 +1,7 @@
 """Zero-stability in both directions.
 
-With every slope zero the relation is X_{i-1} = Σ_j a_{i,j} X_{i-1+j}; its companion matrices R_i act on the last k states.
-A method is zero-stable on a family of grids if the products R_m … R_n stay bounded over all starts and ends.
+With every slope zero the relation is X_{i-1} = Σ_j a_{i,j} X_{i-1+j}; its companion matrices R_i act on the last
+k states. A method is zero-stable on a family of grids if the products R_m … R_n stay bounded over all starts and ends.
 
 - Nonnegative weights: if every a_j >= 0 (they sum to 1), each R_i is row-stochastic, so every product has maximum
   norm 1 and K = 1, on the very grids where the inequality holds, constant weights or not.

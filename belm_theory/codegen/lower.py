@@ -39,7 +39,8 @@ class Lowering:
         below = self._product(ratio.q, bottom_factors)
         sign = "-" if ratio.p < 0 else ""
         if not below:
-            return above[0][1:-1] if len(above) == 1 and not sign and above[0][0] == "(" else sign + " * ".join(above or ["1"])
+            alone = len(above) == 1 and not sign and above[0].startswith("(")
+            return above[0][1:-1] if alone else sign + " * ".join(above or ["1"])
         if all(factor.isdigit() for factor in above + below):
             raise ValueError(f"{expression} is a constant fraction: plain division would round it on exact scalars")
         under = below[0] if len(below) == 1 else f"({' * '.join(below)})"

@@ -123,7 +123,7 @@ def _frames_module() -> str:
     """Frame formulas used at run time: w, s and f = P·prediction + R·x for every prediction type."""
     functions, digest = [], hashlib.sha256()
     for prefix, frame, arguments in (("", Frame(Q), [Q, ALPHA, SIGMA]), ("data_", DATA, [ALPHA, SIGMA])):
-        formulas = {"weight": (frame.weight(),), "coordinate": (frame.coordinate(),)}
+        formulas: dict[str, tuple[sp.Expr, ...]] = {"weight": (frame.weight(),), "coordinate": (frame.coordinate(),)}
         formulas |= {f"slope_{name}": frame.slope_from(name) for name in PREDICTIONS}
         for name, values in formulas.items():
             digest.update(f"{prefix}{name}{values}".encode())
@@ -161,7 +161,9 @@ def _describe(family: Family) -> dict[str, object]:
             "arguments": tuple(s.name for s in method.symbols),
         }
     first = family(**family.shapes()[0])
-    stages = () if isinstance(first, Relation) else tuple((s.target, tuple(o for o, _ in s.terms)) for s in first.stages)
+    stages = (
+        () if isinstance(first, Relation) else tuple((s.target, tuple(o for o, _ in s.terms)) for s in first.stages)
+    )
     return {
         "module": module_name(family.name),
         "frame": frame_name(family.frame),

@@ -1,0 +1,73 @@
+"""One run of a sampler: the model on the grid's timesteps, its calls counted, its failures found without waiting.
+
+A NaN or an overflow is noted in a scalar on the device at the step where it first appears, by a sum over the state, and
+read once after the loop: no step waits for the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from belm_runtime.errors import InputError, NotFiniteError
+from belm_runtime.grid import Grid
+from belm_runtime.models import as_model
+
+Progress = Callable[[int, int], None]
+Model = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+class Run:
+    """One run: the model with its timesteps, the count of calls, and the first step that was not finite."""
+
+    def __init__(
+        self, model: Model, grid: Grid, k: int, dtype: torch.dtype, like: torch.Tensor, total: int,
+        progress: Progress | None,
+    ) -> None:  # fmt: skip
+        """Prepare a run of `total` steps of a k-step method on the device of `like`."""
+        self.model, self.calls, self.total, self.progress = as_model(model), 0, total, progress
+        self.dtype, self.keeps_slopes = dtype, k > 2
+        timesteps = torch.as_tensor(grid.timesteps.copy(), dtype=dtype)
+        # A bare x_0 is inverted by calling the model at (x_0, timesteps[1]).
+        timesteps[0] = timesteps[1]
+        self.timesteps = timesteps.to(like.device)
+        self.first_bad = torch.full((), -1, dtype=torch.int64, device=like.device)
+
+    def predict(self, x: torch.Tensor, node: int) -> torch.Tensor:
+        """The model's prediction at a node, checked in shape, in the run's arithmetic."""
+        prediction = self.model(x, self.timesteps[node].expand(x.shape[0]))
+        self.calls += 1
+        if not isinstance(prediction, torch.Tensor) or prediction.shape != x.shape:
+            raise InputError(
+                f"the model returned {described(prediction)} at node {node}; it must have the shape of x, {tuple(x.shape)}"
+            )
+        own = prediction.to(self.dtype)
+        # A model may hand back its own buffer, or x itself; kept slopes need memory of their own.
+        return own.clone() if self.keeps_slopes and own is prediction else own
+
+    def watch(self, steps: Iterator[tuple[int, torch.Tensor]]) -> list[int]:
+        """Exhaust the run, noting on the device the first step whose state is not finite; raise after the last."""
+        made: list[int] = []
+        for n, (node, x) in enumerate(steps):
+            made.append(node)
+            step = torch.full_like(self.first_bad, n)
+            bad = ~x.sum().isfinite() & (self.first_bad < 0)
+            self.first_bad = torch.where(bad, step, self.first_bad)
+            if self.progress:
+                self.progress(n + 1, self.total)
+        if made and (n := int(self.first_bad)) >= 0:
+            origin = made[n - 1] if n else "the start"
+            raise NotFiniteError(
+                f"step {n + 1} of {len(made)}, from node {origin} to node {made[n]}: the model's output or the state "
+                "is not finite (NaN or overflow)"
+            )
+        return made
+
+
+def described(value: Any) -> str:
+    """What a value is, for an error message."""
+    if isinstance(value, torch.Tensor):
+        return f"a {str(value.dtype).removeprefix('torch.')} tensor of shape {tuple(value.shape)}"
+    return f"a {type(value).__name__}"
