@@ -5,7 +5,7 @@ R_i is the companion matrix of row i on (X_i, …, X_{i+k-1}), start rows left o
     K = max(1, max over all contiguous products of ‖R … R‖_oo),
 
 of the R_i for sampling, of their inverses in inverse order for inversion. In x the states are multiplied by w.
-EDICT: the full-step map on (x/alpha, y/alpha). These are estimates for warnings and reports; `belm verify` gives enclosures.
+EDICT: the full-step map on (x/alpha, y/alpha). These are floating-point estimates for warnings and reports.
 """
 
 from __future__ import annotations

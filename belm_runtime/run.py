@@ -40,9 +40,7 @@ class Run:
         prediction = self.model(x, self.timesteps[node].expand(x.shape[0]))
         self.calls += 1
         if not isinstance(prediction, torch.Tensor) or prediction.shape != x.shape:
-            raise InputError(
-                f"the model returned {described(prediction)} at node {node}; it must have the shape of x, {tuple(x.shape)}"
-            )
+            raise InputError(f"the model returned {described(prediction)} at node {node}; x has shape {tuple(x.shape)}")
         own = prediction.to(self.dtype)
         # A model may hand back its own buffer, or x itself; kept slopes need memory of their own.
         return own.clone() if self.keeps_slopes and own is prediction else own

@@ -51,8 +51,9 @@ class Sampler:
     """
 
     def __init__(
-        self, method: Method | str, grid: Grid, *, arithmetic: str = "float64", frame: Frame | str | float | None = None,
-        prediction: str = "epsilon", start: str = "adams", progress: Progress | None = None,
+        self, method: Method | str, grid: Grid, *,
+        arithmetic: str = "float64", frame: Frame | str | float | None = None, prediction: str = "epsilon",
+        start: str = "adams", progress: Progress | None = None,
     ) -> None:  # fmt: skip
         """Build the coefficient table; everything wrong with the call is found here.
 

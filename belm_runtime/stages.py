@@ -2,8 +2,8 @@
 
 A stage writes target = Σ coefficient · operand. In the frame the operands are registers and slopes f(register) at
 node i; in x a slope f = P·prediction + R·x brings a second term on its register. Registers x, y stand for the states
-at node i, the stages' targets are scaled as at node i - 1. Every stage keeps its own register with a nonzero coefficient, so
-the stages are undone in reverse order.
+at node i, the stages' targets are scaled as at node i - 1. Every stage keeps its own register with a nonzero
+coefficient, so the stages are undone in reverse order.
 """
 
 from __future__ import annotations

@@ -7,7 +7,9 @@ Exact coefficients: sha256 23822345b0da546ae57ac020cdd94651563cbc44e9f8f805738d8
 Generator: belm_theory.codegen, SymPy 1.14.0
 """
 
-FAMILIES = {'ddim': {'module': 'ddim',
+from typing import Any
+
+FAMILIES: dict[str, Any] = {'ddim': {'module': 'ddim',
           'frame': 'flow',
           'parameters': (),
           'members': {(): {'function': 'ddim', 'k': 2, 'arguments': ('h1', 'h2')}},
@@ -109,7 +111,7 @@ FAMILIES = {'ddim': {'module': 'ddim',
           'stages': (),
           'source': 'BELM, A.4 and A.5'}}
 
-FACTS = [{'method': 'ddim',
+FACTS: list[dict[str, Any]] = [{'method': 'ddim',
   'k': 2,
   'frame': 'flow',
   'order': 1,

@@ -146,8 +146,9 @@ def _catalogue_module() -> str:
                      "the families' own sources", digest)  # fmt: skip
     return (
         banner
-        + f"\nFAMILIES = {pprint.pformat(families, width=110, sort_dicts=False)}\n"
-        + f"\nFACTS = {pprint.pformat(facts, width=110, sort_dicts=False)}\n"
+        + "\nfrom typing import Any\n"
+        + f"\nFAMILIES: dict[str, Any] = {pprint.pformat(families, width=110, sort_dicts=False)}\n"
+        + f"\nFACTS: list[dict[str, Any]] = {pprint.pformat(facts, width=110, sort_dicts=False)}\n"
     )
 
 
@@ -161,9 +162,7 @@ def _describe(family: Family) -> dict[str, object]:
             "arguments": tuple(s.name for s in method.symbols),
         }
     first = family(**family.shapes()[0])
-    stages = (
-        () if isinstance(first, Relation) else tuple((s.target, tuple(o for o, _ in s.terms)) for s in first.stages)
-    )
+    scheme = () if isinstance(first, Relation) else first.stages
     return {
         "module": module_name(family.name),
         "frame": frame_name(family.frame),
@@ -173,7 +172,7 @@ def _describe(family: Family) -> dict[str, object]:
             for p in family.parameters
         ),
         "members": members,
-        "stages": stages,
+        "stages": tuple((stage.target, tuple(operand for operand, _ in stage.terms)) for stage in scheme),
         "source": family.source,
     }  # fmt: skip
 
