@@ -73,7 +73,7 @@ def _sum_of_fractions(terms: list[tuple[sp.Expr, PolyElement]], symbols: tuple[s
     for (numerator, _), (constant, factors), (_, polynomial) in zip(fractions, factored, terms, strict=True):
         missing = {f: int(n - dict(factors).get(f, 0)) for f, n in common.items()}
         lift = prod((ring.from_expr(f) ** n for f, n in missing.items()), start=ring.one)
-        total += ring.from_expr(sp.expand(numerator / constant)) * lift * polynomial
+        total += ring.from_expr(numerator / constant) * lift * polynomial
     return sp.factor(total.as_expr()) / sp.prod([f**n for f, n in common.items()]) if total else sp.Integer(0)
 
 

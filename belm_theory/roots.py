@@ -2,8 +2,8 @@
 
 Roots are counted inside, on and outside the unit circle without approximating any of them. A squarefree factor f
 is split into g = gcd(f, f*), f*(z) = z^n f(1/z), which holds every root on the circle, and the rest. On the circle,
-z + 1/z is real in [-2, 2]: Sturm's theorem counts. Off the circle, z = (1 + w)/(1 - w) maps the disc to a half-plane and the
-Cauchy index of a Sturm chain counts.
+z + 1/z is real in [-2, 2]: Sturm's theorem counts. Off the circle, z = (1 + w)/(1 - w) maps the disc to a
+half-plane and the Cauchy index of a Sturm chain counts.
 """
 
 from __future__ import annotations

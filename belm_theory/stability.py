@@ -50,8 +50,7 @@ def zero_stable(method: Method, direction: Direction = "sampling") -> Verdict:
     if direction == "inversion" and invertible(method).outcome != "proved":
         return refuted("not invertible")
     weights = homogeneous_weights(method, direction)
-    signs = [sign(w, method.parameters) for w in weights]
-    if all(s is not None and s >= 0 for s in signs):
+    if all(_is_nonnegative(w, method.parameters) for w in weights):
         return proved("weights >= 0 with sum 1: K = 1")
     if method.has_constant_weights and not method.parameters:
         count = count_roots(characteristic(method, direction))
@@ -64,15 +63,20 @@ def zero_stable(method: Method, direction: Direction = "sampling") -> Verdict:
         count = count_roots(characteristic(uniform, direction))
         if not count.satisfies_root_condition:
             return refuted(f"on uniform steps rho has {count.outside} roots outside the unit circle")
-    conditions = [sp.factor(w) for w, s in zip(weights, signs, strict=True) if s is None or s < 0]
+    conditions = [sp.factor(w) for w in weights if not _is_nonnegative(w, method.parameters)]
     text = " and ".join(f"{c} >= 0" for c in conditions)
     return undecided(f"depends on the grid; K = 1 where {text}")
+
+
+def _is_nonnegative(weight: sp.Expr, parameters: tuple[sp.Symbol, ...]) -> bool:
+    decided = sign(weight, parameters)
+    return decided is not None and decided >= 0
 
 
 def _product_of_roots(relation: Relation, weights: tuple[sp.Expr, ...]) -> Verdict:
     """Refute by Vieta: roots whose product exceeds 1 in modulus cannot all lie in the closed disc."""
     last = weights[-1]
-    if sign(sp.Abs(last).simplify() - 1, relation.parameters) == 1 or sign(last - 1, relation.parameters) == 1:
+    if 1 in (sign(last - 1, relation.parameters), sign(-last - 1, relation.parameters)):
         return refuted(f"the product of the roots of rho has modulus {last} > 1 inside the parameter range")
     return undecided("the root condition has parameters")
 

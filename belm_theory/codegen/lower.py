@@ -39,7 +39,7 @@ class Lowering:
         below = self._product(ratio.q, bottom_factors)
         sign = "-" if ratio.p < 0 else ""
         if not below:
-            alone = len(above) == 1 and not sign and above[0].startswith("(")
+            alone = len(above) == 1 and not sign and above[0].startswith("(") and above[0].endswith(")")
             return above[0][1:-1] if alone else sign + " * ".join(above or ["1"])
         if all(factor.isdigit() for factor in above + below):
             raise ValueError(f"{expression} is a constant fraction: plain division would round it on exact scalars")
