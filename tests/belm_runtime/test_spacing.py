@@ -1,0 +1,194 @@
+"""Spacings against diffusers' timesteps, against their formulas at 50 digits, and what they refuse."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from belm_runtime import spacing as spacings
+from belm_runtime.errors import InputError
+from belm_runtime.schedule import Schedule
+
+WHOLE = ("leading", "trailing", "linspace")
+
+
+def ddim(spacing: str, steps: int, **config: object) -> list[int]:
+    """The timesteps of diffusers' DDIMScheduler, ascending."""
+    diffusers = pytest.importorskip("diffusers")
+    scheduler = diffusers.DDIMScheduler(timestep_spacing=spacing, **config)
+    scheduler.set_timesteps(steps)
+    return scheduler.timesteps.tolist()[::-1]
+
+
+@pytest.mark.parametrize("preset", ["sd15", "ddpm"])
+@pytest.mark.parametrize("spacing", WHOLE)
+@pytest.mark.parametrize("steps", [1, 2, 3, 7, 10, 20, 25, 48, 50, 96, 100, 250, 333, 499, 500, 999])
+def test_grids_have_the_timesteps_of_diffusers(preset: str, spacing: str, steps: int) -> None:
+    offset = {"sd15": 1, "ddpm": 0}[preset]
+    expected = ddim(spacing, steps, steps_offset=offset)[-steps:]
+    grid = Schedule.preset(preset).grid(steps, spacing)
+    assert grid.timesteps[1:].tolist() == expected
+    assert (grid.steps, grid.spacing, grid.schedule) == (steps, spacing, preset)
+
+
+@pytest.mark.parametrize("training_steps", [1000, 777])
+@pytest.mark.parametrize("spacing", WHOLE)
+def test_every_number_of_steps_gives_the_timesteps_of_diffusers(spacing: str, training_steps: int) -> None:
+    diffusers = pytest.importorskip("diffusers")
+    scheduler = diffusers.DDIMScheduler(timestep_spacing=spacing, num_train_timesteps=training_steps)
+    miscounted = []
+    for steps in range(1, training_steps + 1):
+        scheduler.set_timesteps(steps)
+        expected = scheduler.timesteps.numpy()[::-1]
+        times = spacings.training_times(spacing, steps, training_steps, 0)
+        assert len(times) == steps and times[0] >= 0 and times[-1] <= training_steps - 1
+        assert (np.diff(times) > 0).all()
+        if len(expected) == steps:
+            assert (times == expected).all()
+        else:
+            miscounted.append(steps)
+            assert expected[0] == -1 and (times == expected[1:]).all()
+            exact = np.arange(1, steps + 1) * training_steps / steps - 1
+            assert abs(times - exact).max() <= 0.5 + 1e-9
+    assert bool(miscounted) == (spacing == "trailing")
+
+
+@pytest.mark.parametrize("name", ["sd15", "ddpm", "cosine"])
+@pytest.mark.parametrize("spacing", ["logsnr", "karras"])
+@pytest.mark.parametrize("steps", [1, 2, 10, 1000])
+def test_spacings_by_ratio(name: str, spacing: str, steps: int) -> None:
+    schedule = Schedule.preset(name)
+    grid = schedule.grid(steps, spacing)
+    ends = [0, 999][-min(steps, 2) :]
+    at = [1, steps][-min(steps, 2) :]
+    assert grid.timesteps[at].tolist() == ends
+    for mine, training in zip((grid.alpha, grid.sigma), schedule.alpha_sigma(ends), strict=True):
+        assert (mine[at] == training).all()
+    if steps == 1:
+        return
+    with mpmath.workdps(50):
+        warp, back = (mpmath.log, mpmath.exp) if spacing == "logsnr" else (seventh_root, seventh_power)
+        low, high = (warp(mpmath.mpf(grid.sigma[i]) / mpmath.mpf(grid.alpha[i])) for i in at)
+        for i in range(1, steps + 1, max(1, steps // 10)):
+            sbar = back(low + (high - low) * (i - 1) / (steps - 1))
+            alpha, sigma = 1 / mpmath.sqrt(1 + sbar**2), sbar / mpmath.sqrt(1 + sbar**2)
+            assert abs(mpmath.mpf(grid.alpha[i]) / alpha - 1) < 2e-14
+            assert abs(mpmath.mpf(grid.sigma[i]) / sigma - 1) < 2e-14
+    levels = schedule.alpha_sigma(grid.timesteps[1:])
+    np.testing.assert_allclose(levels, [grid.alpha[1:], grid.sigma[1:]], rtol=1e-12)
+
+
+def seventh_root(x: mpmath.mpf) -> mpmath.mpf:
+    """The warp of karras, rho = 7."""
+    return mpmath.root(x, 7)
+
+
+def seventh_power(x: mpmath.mpf) -> mpmath.mpf:
+    """Its inverse."""
+    return x**7
+
+
+@pytest.mark.parametrize("power", ["1", "1.5", "3/2", "0.5", "2"])
+def test_power(power: str) -> None:
+    grid = Schedule.preset("ddpm").grid(40, f"power:p={power}")
+    p = float(Fraction(power))
+    np.testing.assert_allclose(grid.timesteps[1:], [1000 * (i / 40) ** p - 1 for i in range(1, 41)], 1e-14)
+    assert grid.timesteps[-1] == 999
+    assert (grid.alpha[0], grid.sigma[0], grid.timesteps[0]) == (1, 0, 0)
+    assert grid.spacing == f"power:p={p:g}"
+
+
+def test_power_times_below_zero_are_literal() -> None:
+    schedule = Schedule.preset("ddpm")
+    grid = schedule.grid(400, "power:p=1.5")
+    assert grid.timesteps[1] == pytest.approx(1000 * 400**-1.5 - 1) and grid.timesteps[1] < 0
+    assert grid.sigma[1] == schedule.alpha_sigma(grid.timesteps[1])[1] < schedule.alpha_sigma(0)[1]
+
+
+def test_first_end_is_the_first_training_node() -> None:
+    schedule = Schedule.preset("sd15")
+    grid = schedule.grid(50, end="first")
+    assert (grid.alpha[0], grid.sigma[0]) == schedule.alpha_sigma(0)
+    assert grid.timesteps[:2].tolist() == [0, 1]
+    assert (grid.alpha[1:] == schedule.grid(50).alpha[1:]).all()
+
+
+@pytest.mark.parametrize("shift", [1.0, 3.0, 0.5])
+@pytest.mark.parametrize("steps", [1, 4, 28])
+def test_flow_linspace_is_that_of_diffusers(shift: float, steps: int) -> None:
+    diffusers = pytest.importorskip("diffusers")
+    scheduler = diffusers.FlowMatchEulerDiscreteScheduler(shift=shift)
+    scheduler.set_timesteps(steps)
+    grid = Schedule.preset("flow", shift=shift).grid(steps, "linspace")
+    np.testing.assert_allclose(grid.sigma, scheduler.sigmas.numpy()[::-1], rtol=3e-7)
+    np.testing.assert_allclose(grid.timesteps[1:] * 1000, scheduler.timesteps.numpy()[::-1], rtol=3e-7)
+
+
+@given(steps=st.integers(1, 1000), shift=st.fractions(Fraction(1, 8), 8, max_denominator=8))
+def test_flow_trailing_is_exact_to_rounding(steps: int, shift: Fraction) -> None:
+    schedule = Schedule.preset("flow", shift=float(shift))
+    grid = schedule.grid(steps)
+    exact = [Fraction(i, steps) for i in range(steps + 1)]
+    exact = [shift * u / (1 + (shift - 1) * u) for u in exact]
+    np.testing.assert_allclose(grid.sigma, [float(t) for t in exact], rtol=1e-15)
+    np.testing.assert_allclose(grid.alpha, [float(1 - t) for t in exact], rtol=1e-15)
+    assert (grid.timesteps == grid.sigma).all() and grid.spacing == "trailing"
+    assert (grid.alpha[0], grid.sigma[0], grid.alpha[-1], grid.sigma[-1]) == (1, 0, 0, 1)
+    if shift == 1:
+        assert grid.timesteps.tolist() == [i / steps for i in range(steps + 1)]
+
+
+def test_flow_power() -> None:
+    grid = Schedule.preset("flow", shift=2).grid(10, "power:p=1.5")
+    u = np.arange(11) ** 1.5 / 10**1.5
+    np.testing.assert_allclose(grid.timesteps, 2 * u / (1 + u), rtol=1e-14)
+    np.testing.assert_allclose(grid.alpha, (1 - u) / (1 + u), rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("preset", "steps", "options", "message"),
+    [
+        ("ddpm", 0, {}, "steps must be a whole number ≥ 1, not 0"),
+        ("ddpm", -3, {}, "not -3"),
+        ("ddpm", 2.5, {}, "not 2.5"),
+        ("ddpm", True, {}, "not True"),
+        ("ddpm", "10", {}, "not '10'"),
+        ("ddpm", 1001, {}, "1001 steps are more than the schedule's 1000 timesteps"),
+        ("ddpm", 1001, {"spacing": "trailing"}, "more than the schedule's"),
+        ("sd15", 1000, {}, "leading with 1000 steps and offset 1 runs past the schedule"),
+        ("ddpm", 10, {"spacing": "trialing"}, "unknown spacing 'trialing'; did you mean 'trailing'"),
+        ("ddpm", 10, {"spacing": 7}, "not 7"),
+        ("ddpm", 10, {"spacing": "power"}, "exponent p"),
+        ("ddpm", 10, {"spacing": "power:1.5"}, "key=value"),
+        ("ddpm", 10, {"spacing": "power:q=1.5"}, "exponent p"),
+        ("ddpm", 10, {"spacing": "power:p=fast"}, "p must be a decimal or a fraction > 0"),
+        ("ddpm", 10, {"spacing": "power:p=1/0"}, "p must be a decimal or a fraction > 0"),
+        ("ddpm", 10, {"spacing": "power:p=-1"}, "p must be a decimal or a fraction > 0"),
+        ("ddpm", 10, {"spacing": "karras:rho=5"}, "takes no parameter"),
+        ("ddpm", 10, {"end": "last"}, "end must be 'zero' or 'first', not 'last'"),
+        ("ddpm", 10, {"end": "first"}, "node 1 is at timestep 0 already"),
+        ("sd15", 10, {"spacing": "karras", "end": "first"}, "node 1 is at timestep 0 already"),
+        ("flow", 10, {"spacing": "leading"}, "'leading' is not for the flow: it counts whole training steps"),
+        ("flow", 10, {"spacing": "karras"}, "'karras' is not for the flow: sigma/alpha is infinite"),
+        ("flow", 10, {"spacing": "logsnr"}, "'logsnr' is not for the flow"),
+        ("flow", 10, {"end": "first"}, "end='first' is not for the flow"),
+    ],
+)
+def test_wrong_grids_are_named(preset: str, steps: object, options: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        Schedule.preset(preset).grid(steps, **options)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+
+
+def test_real_valued_spacings_may_have_more_steps_than_the_schedule() -> None:
+    assert Schedule.preset("ddpm").grid(1500, "power:p=1.5").steps == 1500
+    assert Schedule.preset("ddpm").grid(1500, "logsnr").steps == 1500
+
+
+def test_whole_steps_may_come_from_numpy() -> None:
+    assert Schedule.preset("ddpm").grid(np.int64(10)) == Schedule.preset("ddpm").grid(10)  # type: ignore[arg-type]
