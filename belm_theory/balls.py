@@ -1,0 +1,141 @@
+"""Ball arithmetic: rigorous enclosures of stability constants on concrete grids. The one module here with real numbers.
+
+Every quantity is an Arb ball that contains the exact value. A schedule's levels come from the exact definition of its
+betas,
+
+    sd15   beta_t = (sqrt(17/20000) + t/999·(sqrt(3/250) - sqrt(17/20000)))²
+    ddpm   beta_t = 1/10000 + t/999·(1/50 - 1/10000)
+    sbar(t) = sqrt(1/alphabar - 1),    alphabar = Π_{s <= t} (1 - beta_s),
+
+or from a grid's stored numbers read as exact binary fractions. The companion matrices are built from weights that the
+caller computes with the generated functions, the very code that runs. Over all contiguous products
+
+    K = max(1, max ‖R … R‖_oo)
+
+is enclosed by the largest lower and the largest upper bound of the norms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from math import ceil, floor
+
+from flint import arb, arb_mat, ctx, fmpq
+
+#: Working precision in bits: products over 1 000 steps grow by far less than 2^100.
+PRECISION = 256
+
+Ball = arb
+Rows = Sequence[Sequence[arb]]
+
+
+@dataclass(frozen=True)
+class Enclosure:
+    """lower <= K <= upper, exact rationals."""
+
+    lower: Fraction
+    upper: Fraction
+
+    def decimals(self, digits: int = 12) -> dict[str, str]:
+        """Decimal strings, rounded outwards to the given number of significant digits."""
+        return {"lower": _outward(self.lower, digits, up=False), "upper": _outward(self.upper, digits, up=True)}
+
+
+def exact(value: Fraction | int) -> arb:
+    """The ball of radius zero (up to the working precision) at a rational."""
+    ctx.prec = PRECISION
+    number = Fraction(value)
+    return arb(fmpq(number.numerator, number.denominator))
+
+
+def training_betas(schedule: str, steps: int = 1000) -> list[arb]:
+    """beta_0 … beta_{T-1} of ``sd15`` or ``ddpm``, from their definition.
+
+    Raises:
+        KeyError: for a schedule without an exact definition here.
+    """
+    last = steps - 1
+    if schedule == "sd15":
+        low, high = exact(Fraction(17, 20000)).sqrt(), exact(Fraction(3, 250)).sqrt()
+        return [(low + exact(Fraction(t, last)) * (high - low)) ** 2 for t in range(steps)]
+    if schedule == "ddpm":
+        low, high = exact(Fraction(1, 10000)), exact(Fraction(1, 50))
+        return [low + exact(Fraction(t, last)) * (high - low) for t in range(steps)]
+    raise KeyError(schedule)
+
+
+def schedule_levels(schedule: str, timesteps: Iterable[int]) -> list[tuple[arb, arb]]:
+    """(alpha, sigma) at whole training timesteps, enclosed."""
+    wanted = list(timesteps)
+    product, alphabar = exact(1), []
+    for beta in training_betas(schedule):
+        product = product * (1 - beta)
+        alphabar.append(product)
+    return [(alphabar[t].sqrt(), (1 - alphabar[t]).sqrt()) for t in wanted]
+
+
+def failing_nodes(sbar: Sequence[arb]) -> list[int]:
+    """The nodes i in 1 … N-1 at which h_i < h_{i+1} is false, h_i = sbar_i - sbar_{i-1}.
+
+    Raises:
+        ArithmeticError: if two steps are too close to be compared at the working precision and not equal exactly.
+    """
+    h = [after - before for before, after in pairwise(sbar)]
+    failing = []
+    for i, (here, next_step) in enumerate(pairwise(h), 1):
+        if not here < next_step:
+            if not here >= next_step:
+                raise ArithmeticError(f"h_{i} and h_{i + 1} cannot be compared with {PRECISION} bits")
+            failing.append(i)
+    return failing
+
+
+def matrix(rows: Rows) -> arb_mat:
+    """A matrix of balls."""
+    return arb_mat([list(row) for row in rows])
+
+
+def companion(a: Sequence[arb]) -> arb_mat:
+    """The companion matrix of X_{i-1} = Σ a_j X_{i-1+j} on (X_i, …, X_{i+k-1})."""
+    k = len(a)
+    return arb_mat([list(a)] + [[int(row == column) for column in range(k)] for row in range(k - 1)])
+
+
+def scaled(a: Sequence[arb], w: Sequence[arb]) -> list[arb]:
+    """The weights of x instead of X: w_0·a_j/w_j, with w_0 … w_k at the nodes of the relation."""
+    return [w[0] * weight / w[j] for j, weight in enumerate(a, 1)]
+
+
+def enclose(matrices: Sequence[arb_mat], progress: Callable[[int, int], None] | None = None) -> Enclosure:
+    """K over all contiguous products, matrices in the order in which the steps are made."""
+    ctx.prec = PRECISION
+    lower, upper = exact(1), exact(1)
+    products: list[arb_mat] = []
+    for n, step in enumerate(matrices, 1):
+        products = [step * product for product in products]
+        products.append(step)
+        for product in products:
+            for line in product.table():
+                norm = sum((abs(entry) for entry in line), arb(0))
+                lower, upper = lower.max(norm.lower()), upper.max(norm.upper())
+        if progress:
+            progress(n, len(matrices))
+    return Enclosure(_rational(lower.lower()), _rational(upper.upper()))
+
+
+def _rational(point: arb) -> Fraction:
+    number = point.fmpq()
+    return Fraction(int(number.p), int(number.q))
+
+
+def _outward(value: Fraction, digits: int, up: bool) -> str:
+    """A decimal string not below (up) or not above the value."""
+    exponent = len(str(int(value))) - 1 if value >= 1 else 0
+    places = max(digits - 1 - exponent, 0)
+    scaled_value = value * 10**places
+    whole = ceil(scaled_value) if up else floor(scaled_value)
+    text = str(whole).zfill(places + 1)
+    return text if places == 0 else f"{text[:-places]}.{text[-places:]}"

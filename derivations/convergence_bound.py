@@ -1,0 +1,40 @@
+"""The explicit convergence bound: the discrete Grönwall step, proved for the recurrence.
+
+u_n <= K·(c + L·Σ_{m<n} beta_m·u_m) with c = u_start + Σ|tau|. Let v_n = K·c·Π_{m<n}(1 + K·L·beta_m). Then v_0 = K·c
+and
+
+    K·(c + L·Σ_{m<n} beta_m·v_m) = v_n    (telescoping: v_{m+1} - v_m = K·L·beta_m·v_m),
+
+so u_n <= v_n by induction: the right side is increasing in every u_m. Finally 1 + t <= e^t. With K from the actual
+grid (belm verify --method …) the bound is computed by `belm_theory.convergence`. The paper cites Butcher 406D for a
+qualitative statement only.
+"""
+
+import sympy as sp
+
+from belm_theory.certificate import Certificate, Claim, identity, signs
+from belm_theory.verdict import proved
+
+CLAIM = Claim(
+    "convergence-bound",
+    "If K bounds all products of companion matrices, the error is at most K·(start + Σ|tau|)·Π(1 + K·L·beta_i).",
+    ("f is L-Lipschitz in X", "K >= 1 bounds every product of the R_i"),
+    "Butcher 406D made explicit; this project",
+)
+
+
+def derive() -> Certificate:
+    """The telescoping step, the first value, and monotonicity, as identities and signs."""
+    K, L, c, beta, v, total = sp.symbols("K L c beta v total", positive=True)
+    grown = v * (1 + K * L * beta)
+    # If K(c + L·total) = v then K(c + L·(total + beta·v)) = v(1 + K L beta).
+    solved = (v / K - c) / L
+    step = K * (c + L * (solved + beta * v))
+    assert sp.cancel(step - grown) == 0
+    right_side = K * (c + L * total)
+    evidence = (
+        identity(step, grown),
+        identity(right_side.subs(total, 0), K * c),
+        signs([sp.diff(right_side, total)], positive=["K", "L"], strict=True),
+    )
+    return Certificate(CLAIM, proved("v_{n+1} = v_n·(1 + K·L·beta_n) solves the recurrence with equality"), evidence)

@@ -1,0 +1,44 @@
+"""O-BELM is the one 2-step BELM with order 2 on every grid.
+
+The three conditions E_0 = E_1 = E_2 = 0 are linear in (a_1, a_2, b_1). Their determinant is h_1·h_2², not zero for
+positive steps, so there is exactly one solution; it is the paper's equation 18. Its leading local error is
+-h_1²(h_1 + h_2)/6·X''', so it is O((h_i + h_{i+1})³) as the paper's Corollary 1 says.
+"""
+
+import sympy as sp
+
+from belm_theory.catalogue import o_belm
+from belm_theory.certificate import Certificate, Claim, identity, orders, signs
+from belm_theory.grid import positions, steps
+from belm_theory.order import order
+from belm_theory.verdict import proved
+
+CLAIM = Claim(
+    "o-belm-is-the-second-order-method",
+    "a = (1 - h_i²/h_{i+1}², h_i²/h_{i+1}²), b = -(h_i + h_{i+1})/h_{i+1} is the only 2-step BELM of order 2 on every "
+    "grid.",
+    ("h_i > 0",),
+    "BELM, eq 18 and Corollary 1",
+    "o-belm",
+)
+
+
+def derive() -> Certificate:
+    """Solve the conditions, compare with the printed coefficients, and show that the determinant cannot vanish."""
+    relation = o_belm()
+    h1, h2 = steps(2)
+    _, s1, s2 = positions((h1, h2))
+    conditions = sp.Matrix([[1, 1, 0], [s1, s2, h1], [s1**2, s2**2, 2 * h1 * s1]])
+    determinant = sp.factor(conditions.det())
+    solution = conditions.LUsolve(sp.Matrix([1, 0, 0]))
+    printed = (1 - h1**2 / h2**2, h1**2 / h2**2, -(h1 + h2) / h2)
+    for ours, solved, theirs in zip((*relation.a, *relation.b), solution, printed, strict=True):
+        assert sp.cancel(ours - theirs) == 0 and sp.cancel(solved - theirs) == 0
+    assert order(relation) == 2
+    size = determinant if determinant.could_extract_minus_sign() is False else -determinant
+    evidence = (
+        orders(relation),
+        signs([size], positive=["h1", "h2"], strict=True),
+        *(identity(ours, theirs) for ours, theirs in zip((*relation.a, *relation.b), printed, strict=True)),
+    )
+    return Certificate(CLAIM, proved(f"the conditions have determinant {determinant}; order 2 exactly"), evidence)
