@@ -1,67 +1,34 @@
-"""The derivation of a method as one page: text, LaTeX, or a record for machines.
+"""The derivation of a method as one page, in text or LaTeX.
 
 The page shows, for the relation
 
     X_{i-1} = Σ_{j=1..k} a_j X_{i-1+j} + Σ_{j=1..k-1} b_j h_{i-1+j} f_{i-1+j},
 
 its frame, the conditions that fix it, a and b on the variable grid, both orders, the leading local error, the inverse,
-zero-stability both ways with its witness, and the source. Nothing is stated here: every line prints what `order`,
-`inverse` and `stability` compute for the method at hand. In text h1, h2, … are h_i, h_{i+1}, …, and w0, w1, … are the
-frame weights w_{i-1}, w_i, …; LaTeX writes the indices out.
+zero-stability both ways with its witness, and the source. Text writes h1, h2, … for h_i, h_{i+1}, … and w0, w1, … for
+the frame weights w_{i-1}, w_i, …; LaTeX writes the indices out. The record for machines is `derivation.as_record`.
 """
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import sympy as sp
 
-from belm_theory.catalogue import FAMILIES, Family
-from belm_theory.frame import Frame, frame_name
-from belm_theory.inverse import Inverse, inverse, invertible
-from belm_theory.method import Method, Relation, Stage, TwoRegister
-from belm_theory.order import LocalError, local_error, order, order_smooth, residual
-from belm_theory.stability import Direction, characteristic, zero_stable
-from belm_theory.verdict import Verdict
+from belm_theory.derivation import DIRECTIONS, Derivation, frame_expressions, parameter_range, undone
+from belm_theory.frame import frame_name
+from belm_theory.method import Relation, Stage, TwoRegister
+from belm_theory.order import residual
+from belm_theory.stability import characteristic
 
 _WIDTH = 98
-_DIRECTIONS: tuple[Direction, ...] = ("sampling", "inversion")
-
-
-@dataclass(frozen=True)
-class Derivation:
-    """What the theory computes of one method, each fact once.
-
-    Attributes:
-        name: the method string, with the parameters that were given.
-        given: those parameters, exact, as strings.
-        family: the family it belongs to.
-        method: the method; parameters that were not given are symbols in it.
-        order: on every grid.
-        order_smooth: on smooth grids.
-        error: the leading local error; None for a two-register scheme.
-        invertible: whether it runs backwards on every grid.
-        inverse: the inverse relation; None if there is none, or for a two-register scheme.
-        stability: verdicts by direction.
-    """
-
-    name: str
-    given: Mapping[str, str]
-    family: Family
-    method: Method
-    order: int
-    order_smooth: int
-    error: LocalError | None
-    invertible: Verdict
-    inverse: Inverse | None
-    stability: Mapping[Direction, Verdict]
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a page, in both notations; prose has no LaTeX of its own."""
+    """One line of a page in both notations; prose has no LaTeX of its own."""
 
     text: str
     latex: str | None = None
@@ -70,66 +37,10 @@ class Line:
 Sections = dict[str, list[Line]]
 
 
-def derive(family: str, **values: str) -> Derivation:
-    """Compute everything the page of a method shows.
-
-    Args:
-        family: a key of `FAMILIES`.
-        values: parameters as exact decimals or fractions; a real parameter left out stays a symbol.
-
-    Raises:
-        ValueError: for a value outside its range.
-    """
-    rule = FAMILIES[family]
-    method = rule(**values)
-    written = ",".join(f"{name}={value}" for name, value in values.items())
-    relation = method if isinstance(method, Relation) else None
-    return Derivation(
-        f"{family}:{written}" if written else family, values, rule, method, order(method), order_smooth(method),
-        local_error(relation) if relation else None,
-        invertible(method),
-        inverse(relation) if relation and relation.a[-1] != 0 else None,
-        {direction: zero_stable(method, direction) for direction in _DIRECTIONS},
-    )  # fmt: skip
-
-
-def as_record(found: Derivation) -> dict[str, object]:
-    """The page for machines: expressions as strings in Python's arithmetic, verdicts with their witness."""
-    method, error = found.method, found.error
-    record: dict[str, object] = {
-        "method": found.name,
-        "parameters": dict(found.given),
-        "symbols": {p.name: _range(found.family, p.name) for p in method.parameters},
-        "k": method.k,
-        "frame": {"name": frame_name(method.frame), **_frame_formulas(method.frame)},
-        "theorem": found.family.theorem,
-        "order": found.order,
-        "order_smooth": found.order_smooth,
-        "invertible": _verdict(found.invertible),
-        "stability": {direction: _verdict(verdict) for direction, verdict in found.stability.items()},
-        "source": found.family.source,
-    }
-    if isinstance(method, TwoRegister):
-        return record | {
-            "stages": _stage_records(method.stages),
-            "inverse": {"stages": _stage_records(_undone(method.stages))},
-            "local_error": None,
-        }
-    assert error is not None
-    back = found.inverse and {"c": _strings(found.inverse.c), "d": _strings(found.inverse.d)}
-    return record | {
-        "relation": _relation(method.k).text,
-        "a": _strings(method.a),
-        "b": _strings(method.b),
-        "local_error": {"coefficient": str(error.coefficient), "derivative": error.derivative},
-        "inverse": back,
-    }
-
-
 def as_text(found: Derivation) -> str:
-    """The page as plain text, long formulas wrapped."""
+    """The page as plain text, long formulas wrapped at their operators."""
     lines = [found.name, "=" * len(found.name)]
-    for title, content in _sections(found).items():
+    for title, content in sections(found).items():
         lines += ["", title]
         for line in content:
             lines += textwrap.wrap(
@@ -142,23 +53,25 @@ def as_text(found: Derivation) -> str:
 def as_latex(found: Derivation) -> str:
     """The page as a LaTeX fragment; it needs amsmath."""
     lines = [rf"\section*{{\texttt{{{_escaped(found.name)}}}}}"]
-    for title, content in _sections(found).items():
+    for title, content in sections(found).items():
         lines.append(rf"\paragraph{{{_escaped(title)}.}}")
-        lines += [_escaped(line.text) + r"\\" if line.latex is None else rf"\[ {line.latex} \]" for line in content]
+        lines += [_escaped(line.text) + r"\par" if line.latex is None else rf"\[ {line.latex} \]" for line in content]
     return "\n".join(lines) + "\n"
 
 
-def _sections(found: Derivation) -> Sections:
+def sections(found: Derivation) -> Sections:
+    """The page as titled lists of lines."""
     method = found.method
-    ranges = [Line(f"{p.name} {_range(found.family, p.name)}") for p in method.parameters]
+    ranges = [Line(f"{p.name} in {parameter_range(found.family, p.name)}") for p in method.parameters]
     frame = [Line(f"{frame_name(method.frame)}: dX/ds = f")]
-    frame += [_equation(name, name, value) for name, value in _frame_expressions(method.frame).items()]
-    body = _stage_sections(method) if isinstance(method, TwoRegister) else _relation_sections(found, method)
+    frame += [_equation(name, name, value) for name, value in frame_expressions(method.frame).items()]
+    body = _of_stages(method) if isinstance(method, TwoRegister) else _of_relation(found, method)
     orders = [Line(f"{found.order} on every grid"), Line(f"{found.order_smooth} on smooth grids s_i = S(i/N), S' > 0")]
     stability = [Line(f"{way}: {verdict.outcome}; {verdict.witness}") for way, verdict in found.stability.items()]
     if isinstance(method, Relation) and method.has_constant_weights:
-        ways = _DIRECTIONS if found.inverse else _DIRECTIONS[:1]
-        stability += [_equation(f"rho({way})", rf"\rho_{{\text{{{way}}}}}(z)", _rho(method, way)) for way in ways]
+        for way in DIRECTIONS if found.inverse else DIRECTIONS[:1]:
+            rho = characteristic(method, way).as_expr()
+            stability.append(_equation(f"rho(z), {way}", rf"\rho_{{\text{{{way}}}}}(z)", rho))
     return {
         **({"Parameters": ranges} if ranges else {}),
         "Frame": frame,
@@ -170,45 +83,52 @@ def _sections(found: Derivation) -> Sections:
     }
 
 
-def _relation_sections(found: Derivation, method: Relation) -> Sections:
-    p, error = found.order, found.error
+def _of_relation(found: Derivation, method: Relation) -> Sections:
+    k, p, error = method.k, found.order, found.error
     assert error is not None
+    legend = ", ".join(f"h{j} = h_{_index(j)}" for j in range(1, k + 1))
+    if method.w:
+        legend += "; " + ", ".join(f"w{j} = w_{_index(j)}" for j in range(k + 1))
     zeros = " = ".join(f"E_{m}" for m in range(p + 1))
     conditions = [
-        Line("E_m = X(s_{i-1}) - Σ a_j X(s_{i-1+j}) - Σ b_j h_{i-1+j} X'(s_{i-1+j}), X of degree m, leading coefficient 1"),
+        Line("E_m = X(s_{i-1}) - Σ a_j X(s_{i-1+j}) - Σ b_j h_{i-1+j} X'(s_{i-1+j}) for X of degree m with leading "
+             "coefficient 1"),
         Line(f"{zeros} = 0 for all steps", f"{zeros} = 0"),
         _equation(f"E_{p + 1}", f"E_{{{p + 1}}}", residual(method, p + 1)),
-    ]
-    names = [(f"h{j}", f"h_{{{_node(j)}}}") for j in range(1, method.k + 1)]
-    legend = ", ".join(f"{short} = {long}" for short, long in names)
-    derivatives = rf"X^{{({error.derivative})}} = f^{{({p})}}"
-    leading = [_equation("tau", r"\tau", error.coefficient), Line(f"times X^({error.derivative}) = f^({p})", derivatives)]
-    back = [Line(f"{found.invertible.outcome}; {found.invertible.witness}")]
+    ]  # fmt: skip
+    back = [Line(f"{found.invertible.outcome}; {found.invertible.witness}{_where(method)}")]
     if found.inverse:
-        back += [_inverse_relation(method.k), *_equations("c", 0, found.inverse.c), *_equations("d", 1, found.inverse.d)]
+        states = [(f"c_{j}", j) for j in range(k)]
+        back += [_sum(k, states, "d", k), *_numbered("c", 0, found.inverse.c), *_numbered("d", 1, found.inverse.d)]
     return {
-        "Relation": [_relation(method.k), Line(f"{legend}: h_i = s_i - s_{{i-1}}", "h_i = s_i - s_{i-1}")],
+        "Relation": [
+            _sum(0, [(f"a_{j}", j) for j in range(1, k + 1)], "b", k),
+            Line(f"h_i = s_i - s_{{i-1}}; {legend}", "h_i = s_i - s_{i-1}"),
+        ],
         "Conditions": conditions,
-        "Weights": _equations("a", 1, method.a),
-        "Slope weights": _equations("b", 1, method.b),
-        "Leading local error": leading,
+        "Weights": _numbered("a", 1, method.a),
+        "Slope weights": _numbered("b", 1, method.b),
+        "Leading local error": [
+            _equation(f"tau / X^({p + 1})", rf"\tau / X^{{({p + 1})}}", error.coefficient),
+            Line(f"X^({p + 1}) = f^({p})", f"X^{{({p + 1})}} = f^{{({p})}}"),
+        ],
         "Inverse": back,
     }
 
 
-def _stage_sections(method: TwoRegister) -> Sections:
+def _of_stages(method: TwoRegister) -> Sections:
     """Registers x, y stand for x/w, y/w; a prime marks their values at node i-1."""
-    note = "x, y are x/w, y/w at node i, x', y' at node i-1; h1 = h_i = s_i - s_{i-1}; f is taken at node i"
-    error = [Line("O(h1^2) in each register, started from x = y", r"O(h_i^2) \text{ in each register, from } x = y")]
+    note = "x, y are x/w, y/w at node i; x', y' at node i-1; f is taken at node i; h1 = h_i = s_i - s_{i-1}"
+    stages = _primed(method.stages)
     return {
-        "Stages": [Line(note), *_stage_lines(_primed(method.stages))],
-        "Leading local error": error,
-        "Inverse": [Line("each stage undone, in reverse order"), *_stage_lines(_undone(_primed(method.stages)))],
+        "Stages": [Line(note), *_assignments(stages)],
+        "Leading local error": [Line("O(h1^2) in each register, started from x = y", "O(h_i^2)")],
+        "Inverse": [Line("each stage undone, in reverse order"), *_assignments(undone(stages))],
     }
 
 
 def _primed(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
-    """The same stages with x', y' for registers that stand at node i-1 already."""
+    """The same stages with x', y' for the registers once they stand at node i-1."""
     newest: dict[str, str] = {}
     out = []
     for stage in stages:
@@ -219,49 +139,26 @@ def _primed(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
     return tuple(out)
 
 
-def _undone(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
-    """Each stage solved for the register it overwrites, its first operand, in reverse order."""
-    back = []
-    for stage in reversed(stages):
-        (own, kept), *others = stage.terms
-        rest = tuple((operand, sp.cancel(-c / kept)) for operand, c in others)
-        back.append(Stage(own, ((stage.target, sp.cancel(1 / kept)), *rest)))
-    return tuple(back)
-
-
-def _stage_lines(stages: Iterable[Stage]) -> list[Line]:
+def _assignments(stages: Iterable[Stage]) -> list[Line]:
     lines = []
     for stage in stages:
-        text = " + ".join(f"({c})*{operand}" for operand, c in stage.terms)
-        latex = " + ".join(rf"\left({_latex(c)}\right) {_operand(operand)}" for operand, c in stage.terms)
-        lines.append(Line(f"{stage.target} = {text}", f"{_operand(stage.target)} = {latex}"))
+        total = sp.Add(*(c * sp.Symbol(operand) for operand, c in stage.terms))
+        lines.append(_equation(stage.target, _upright(stage.target), total))
     return lines
 
 
-def _stage_records(stages: Iterable[Stage]) -> list[dict[str, object]]:
-    return [
-        {"target": s.target, "terms": [{"operand": operand, "coefficient": str(c)} for operand, c in s.terms]}
-        for s in stages
-    ]
+def _where(method: Relation) -> str:
+    return f", {', '.join(p.name for p in method.parameters)} in (0, 1]" if method.parameters else ""
 
 
-def _operand(name: str) -> str:
-    return name.replace("_inter", r"_{\text{inter}}")
-
-
-def _relation(k: int) -> Line:
-    return _sum("X_{i-1}", [(f"a_{j}", f"X_{{{_node(j)}}}") for j in range(1, k + 1)], "b", k)
-
-
-def _inverse_relation(k: int) -> Line:
-    return _sum(f"X_{{{_node(k)}}}", [(f"c_{j}", f"X_{{{_node(j)}}}") for j in range(k)], "d", k)
-
-
-def _sum(left: str, states: list[tuple[str, str]], slope: str, k: int) -> Line:
-    terms = [f"{weight} {state}" for weight, state in states]
-    terms += [f"{slope}_{j} h_{{{_node(j)}}} f_{{{_node(j)}}}" for j in range(1, k)]
-    formula = f"{left} = {' + '.join(terms)}"
-    return Line(formula.replace("{i}", "i"), formula)
+def _sum(left: int, states: list[tuple[str, int]], slope: str, k: int) -> Line:
+    """A relation written out: the state at node `left` from the others and the interior slopes."""
+    terms = [(f"{weight} X", j) for weight, j in states]
+    text = [f"{term}_{_index(j)}" for term, j in terms]
+    text += [f"{slope}_{j} h_{_index(j)} f_{_index(j)}" for j in range(1, k)]
+    latex = [f"{term}_{{{_node(j)}}}" for term, j in terms]
+    latex += [f"{slope}_{j} h_{{{_node(j)}}} f_{{{_node(j)}}}" for j in range(1, k)]
+    return Line(f"X_{_index(left)} = {' + '.join(text)}", f"X_{{{_node(left)}}} = {' + '.join(latex)}")
 
 
 def _node(j: int) -> str:
@@ -269,43 +166,26 @@ def _node(j: int) -> str:
     return "i" if j == 1 else f"i{j - 1:+d}"
 
 
-def _equations(name: str, first: int, values: Iterable[sp.Expr]) -> list[Line]:
+def _index(j: int) -> str:
+    return "i" if j == 1 else f"{{{_node(j)}}}"
+
+
+def _numbered(name: str, first: int, values: Iterable[sp.Expr]) -> list[Line]:
     return [_equation(f"{name}_{j}", f"{name}_{{{j}}}", value) for j, value in enumerate(values, first)]
 
 
 def _equation(text: str, latex: str, value: sp.Expr) -> Line:
-    return Line(f"{text} = {value}", f"{latex} = {_latex(value)}")
+    # h1 is written h_i in LaTeX, w0 is w_{i-1}; other names keep their own spelling.
+    names = {
+        s: f"{s.name[0]}_{{{_node(int(s.name[1:]))}}}" if s.name[1:].isdigit() else _upright(s.name)
+        for s in value.free_symbols
+        if s.name[1:].isdigit() or not s.name.isidentifier() or "_" in s.name
+    }
+    return Line(f"{text} = {value}", f"{latex} = {sp.latex(value, symbol_names=names)}")
 
 
-def _latex(value: sp.Expr) -> str:
-    """The expression with h1 written h_i and w0 written w_{i-1}."""
-    indexed = {s: f"{s.name[0]}_{{{_node(int(s.name[1:]))}}}" for s in value.free_symbols if s.name[1:].isdigit()}
-    return str(sp.latex(value, symbol_names=indexed))
-
-
-def _frame_expressions(frame: Frame) -> dict[str, sp.Expr]:
-    return {"w": frame.weight(), "s": frame.coordinate(), "X": sp.Symbol("x") / frame.weight(), "f": frame.slope()}
-
-
-def _frame_formulas(frame: Frame) -> dict[str, str]:
-    return {name: str(value) for name, value in _frame_expressions(frame).items()}
-
-
-def _rho(method: Relation, direction: Direction) -> sp.Expr:
-    return characteristic(method, direction).as_expr()
-
-
-def _range(family: Family, name: str) -> str:
-    parameter = next(p for p in family.parameters if p.name == name)
-    return f"in {'(' if parameter.open_low else '['}{parameter.low}, {parameter.high}]"
-
-
-def _strings(values: Iterable[sp.Expr]) -> list[str]:
-    return [str(value) for value in values]
-
-
-def _verdict(verdict: Verdict) -> dict[str, str]:
-    return {"verdict": verdict.outcome, "witness": verdict.witness}
+def _upright(name: str) -> str:
+    return name.replace("_inter", r"_{\text{inter}}")
 
 
 def _escaped(text: str) -> str:

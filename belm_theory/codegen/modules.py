@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import pprint
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import sympy as sp
 
@@ -33,6 +34,10 @@ Generator: belm_theory.codegen, SymPy {sympy}
 """
 '''
 
+_PACKAGE = '"""Generated coefficient functions: written by `belm generate`, never by hand."""\n'
+
+Progress = Callable[[int, int, str], None]
+
 #: The members whose facts `belm methods` lists.
 LISTED: tuple[tuple[str, dict[str, str]], ...] = (
     ("ddim", {}), ("edict", {"p": "0.93"}), ("bdia", {"gamma": "0.5"}), ("bdia", {"gamma": "1"}), ("o-belm", {}),
@@ -43,13 +48,20 @@ LISTED: tuple[tuple[str, dict[str, str]], ...] = (
 )  # fmt: skip
 
 
-def generated_modules() -> dict[str, str]:
-    """All generated files, by file name."""
-    modules = {"__init__.py": '"""Generated coefficient functions: written by `belm generate`, never by hand."""\n'}
-    for family in FAMILIES.values():
-        modules[f"{module_name(family.name)}.py"] = _family_module(family)
-    modules["frames.py"] = _frames_module()
-    modules["catalogue.py"] = _catalogue_module()
+def generated_modules(progress: Progress | None = None) -> dict[str, str]:
+    """All generated files, by file name.
+
+    Args:
+        progress: called with (files made, files in all, name) after each file.
+    """
+    makers: dict[str, Callable[[], str]] = {"__init__.py": lambda: _PACKAGE}
+    makers |= {f"{module_name(family.name)}.py": partial(family_module, family) for family in FAMILIES.values()}
+    makers |= {"frames.py": _frames_module, "catalogue.py": _catalogue_module}
+    modules: dict[str, str] = {}
+    for name, make in makers.items():
+        modules[name] = make()
+        if progress:
+            progress(len(modules), len(makers), name)
     return modules
 
 
@@ -70,7 +82,8 @@ def _outputs(method: Method) -> dict[str, tuple[sp.Expr, ...]]:
     return {stage.target: tuple(coefficient for _, coefficient in stage.terms) for stage in method.stages}
 
 
-def _family_module(family: Family) -> str:
+def family_module(family: Family) -> str:
+    """The generated file of one family: its banner and one function for each of its shapes."""
     functions, digest = [], hashlib.sha256()
     for shape in family.shapes():
         method = family(**shape)

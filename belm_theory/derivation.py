@@ -1,0 +1,147 @@
+"""What the theory computes of one method, gathered once: the content of its derivation page.
+
+For the relation of `belm_theory.method` that is: the weights on the variable grid, the order on every grid and on
+smooth ones, the leading local error E_{p+1}/(p+1)! · X^{(p+1)}, the inverse relation, and zero-stability in both
+directions. Nothing is declared here; `belm_theory.render` prints it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import sympy as sp
+
+from belm_theory.catalogue import FAMILIES, Family
+from belm_theory.frame import Frame, frame_name
+from belm_theory.inverse import Inverse, inverse, invertible
+from belm_theory.method import Method, Relation, Stage, TwoRegister
+from belm_theory.order import LocalError, local_error, order, order_smooth
+from belm_theory.stability import Direction, zero_stable
+from belm_theory.verdict import Verdict
+
+DIRECTIONS: tuple[Direction, ...] = ("sampling", "inversion")
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """The computed facts of a method.
+
+    Attributes:
+        name: the method string, with the parameters that were given.
+        given: those parameters, exact, as strings.
+        family: the family it belongs to.
+        method: the method; parameters that were not given are symbols in it.
+        order: on every grid.
+        order_smooth: on smooth grids.
+        error: the leading local error; None for a two-register scheme.
+        invertible: whether it runs backwards on every grid, parameters in (0, 1].
+        inverse: the inverse relation; None if there is none, or for a two-register scheme.
+        stability: verdicts by direction.
+    """
+
+    name: str
+    given: Mapping[str, str]
+    family: Family
+    method: Method
+    order: int
+    order_smooth: int
+    error: LocalError | None
+    invertible: Verdict
+    inverse: Inverse | None
+    stability: Mapping[Direction, Verdict]
+
+
+def derive(family: str, **values: str) -> Derivation:
+    """Compute everything the page of a method shows.
+
+    Args:
+        family: a key of `FAMILIES`.
+        values: parameters as exact decimals or fractions; a real parameter left out stays a symbol.
+
+    Raises:
+        ValueError: for a value outside its range.
+    """
+    rule = FAMILIES[family]
+    method = rule(**values)
+    written = ",".join(f"{name}={value}" for name, value in values.items())
+    relation = method if isinstance(method, Relation) else None
+    return Derivation(
+        f"{family}:{written}" if written else family, values, rule, method,
+        int(order(method)), int(order_smooth(method)),
+        local_error(relation) if relation else None,
+        invertible(method),
+        inverse(relation) if relation and relation.a[-1] != 0 else None,
+        {direction: zero_stable(method, direction) for direction in DIRECTIONS},
+    )  # fmt: skip
+
+
+def as_record(found: Derivation) -> dict[str, object]:
+    """The facts for machines: expressions as strings in Python's arithmetic, verdicts with their witness.
+
+    The symbols h1, h2, … are h_i, h_{i+1}, …; w0, w1, … are the frame weights w_{i-1}, w_i, ….
+    """
+    method = found.method
+    frame = {name: str(value) for name, value in frame_expressions(method.frame).items()}
+    return {
+        "method": found.name,
+        "parameters": dict(found.given),
+        "symbols": {p.name: parameter_range(found.family, p.name) for p in method.parameters},
+        "k": method.k,
+        "frame": {"name": frame_name(method.frame), **frame},
+        "theorem": found.family.theorem,
+        **(_stages(method) if isinstance(method, TwoRegister) else _relation(found, method)),
+        "order": found.order,
+        "order_smooth": found.order_smooth,
+        "invertible": _verdict(found.invertible),
+        "stability": {direction: _verdict(verdict) for direction, verdict in found.stability.items()},
+        "source": found.family.source,
+    }
+
+
+def undone(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+    """Each stage solved for the register it overwrites, its first operand, in reverse order."""
+    back = []
+    for stage in reversed(stages):
+        (own, kept), *others = stage.terms
+        rest = tuple((operand, sp.cancel(-c / kept)) for operand, c in others)
+        back.append(Stage(own, ((stage.target, sp.cancel(1 / kept)), *rest)))
+    return tuple(back)
+
+
+def frame_expressions(frame: Frame) -> dict[str, sp.Expr]:
+    """W, s, X and f of a frame in x, alpha, sigma, D and epsilon."""
+    return {"w": frame.weight(), "s": frame.coordinate(), "X": sp.Symbol("x") / frame.weight(), "f": frame.slope()}
+
+
+def parameter_range(family: Family, name: str) -> str:
+    """The values a parameter may take, as an interval."""
+    parameter = next(p for p in family.parameters if p.name == name)
+    return f"{'(' if parameter.open_low else '['}{parameter.low}, {parameter.high}]"
+
+
+def _relation(found: Derivation, method: Relation) -> dict[str, object]:
+    assert found.error is not None
+    return {
+        "a": _strings(method.a),
+        "b": _strings(method.b),
+        "local_error": {"coefficient": str(found.error.coefficient), "derivative": found.error.derivative},
+        "inverse": found.inverse and {"c": _strings(found.inverse.c), "d": _strings(found.inverse.d)},
+    }
+
+
+def _stages(method: TwoRegister) -> dict[str, object]:
+    def listed(stages: Iterable[Stage]) -> list[dict[str, object]]:
+        return [
+            {"target": s.target, "terms": [{"operand": o, "coefficient": str(c)} for o, c in s.terms]} for s in stages
+        ]
+
+    return {"stages": listed(method.stages), "local_error": None, "inverse": {"stages": listed(undone(method.stages))}}
+
+
+def _strings(values: Iterable[sp.Expr]) -> list[str]:
+    return [str(value) for value in values]
+
+
+def _verdict(verdict: Verdict) -> dict[str, str]:
+    return {"verdict": verdict.outcome, "witness": verdict.witness}

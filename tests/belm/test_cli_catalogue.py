@@ -1,0 +1,104 @@
+"""`belm methods` and `belm derive`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import sympy as sp
+
+from belm_runtime.methods import catalogue
+
+H1, H2, H3 = sp.symbols("h1:4", positive=True)
+THETA = sp.Symbol("theta", positive=True)
+
+
+def parsed(text: str) -> sp.Expr:
+    return sp.sympify(text, locals={s.name: s for s in (H1, H2, H3, THETA)})
+
+
+def test_methods_lists_the_catalogue_within_100_columns(run):
+    code, out, err = run("methods")
+    assert (code, err) == (0, "")
+    assert max(len(line) for line in out.splitlines()) <= 100
+    for fact in catalogue():
+        line = next(line for line in out.splitlines() if line.split()[:1] == [fact["method"]])
+        assert f"{fact['order']} / {fact['order_smooth']}" in line
+        assert line.split()[1:3] == [str(fact["k"]), fact["frame"]]
+
+
+def test_methods_in_words(run):
+    lines = {line.split()[0]: line for line in run("methods").out.splitlines() if line.split()}
+    assert " no " in lines["ddim"] and "yes / -" in lines["ddim"]
+    assert "yes / yes" in lines["open:k=3"]
+    assert "yes / no" in lines["blend:k=3,theta=0.8"]
+    assert "by grid / by grid" in lines["o-belm"]
+    assert "no / no" in lines["belm:k=3"]
+
+
+def test_methods_gives_the_two_advices(run):
+    advice = run("methods").out.splitlines()[-2:]
+    assert "stored state" in advice[0] and advice[0].endswith("blend:k=3")
+    assert "real sample" in advice[1] and advice[1].endswith("open:k=3")
+
+
+def test_methods_json(run):
+    listed = json.loads(run("methods", "--format", "json").out)["methods"]
+    facts = catalogue()
+    assert [m["method"] for m in listed] == [fact["method"] for fact in facts]
+    for shown, fact in zip(listed, facts, strict=True):
+        for key in ("k", "frame", "order", "order_smooth", "invertible", "source"):
+            assert shown[key] == fact[key]
+        for way in ("sampling", "inversion"):
+            assert tuple(shown["stability"][way].values()) == fact[way]
+
+
+def test_derive_o_belm(run):
+    code, out, err = run("derive", "o-belm", "--format", "json")
+    page = json.loads(out)
+    assert (code, err) == (0, "")
+    assert sp.cancel(parsed(page["a"][1]) - H1**2 / H2**2) == 0
+    assert sp.cancel(parsed(page["b"][0]) + (H1 + H2) / H2) == 0
+    assert sp.cancel(parsed(page["local_error"]["coefficient"]) + H1**2 * (H1 + H2) / 6) == 0
+    assert page["local_error"]["derivative"] == 3
+    assert (page["order"], page["order_smooth"]) == (2, 2)
+
+
+def test_a_parameter_that_is_not_written_stays_a_symbol(run):
+    page = json.loads(run("derive", "blend:k=3", "--format", "json").out)
+    assert [parsed(a) for a in page["a"]] == [1 - THETA, 0, THETA]
+    assert page["parameters"] == {"k": "3"} and page["symbols"] == {"theta": "(0, 1]"}
+
+
+@pytest.mark.parametrize("written", ["0.8", "4/5", "8e-1"])
+def test_a_written_decimal_is_exact(run, written):
+    page = json.loads(run("derive", f"blend:k=2,theta={written}", "--format", "json").out)
+    assert page["a"] == ["1/5", "4/5"] and page["symbols"] == {}
+    assert page["parameters"] == {"k": "2", "theta": "4/5"}
+
+
+def test_derive_text_and_latex(run):
+    text = run("derive", "bdia:gamma=1").out
+    assert text.startswith("bdia:gamma=1\n") and "1 on every grid" in text and "2 on smooth grids" in text
+    latex = run("derive", "bdia:gamma=1", "--format", "latex").out
+    assert r"\section*" in latex and "w_{i-1}" in latex
+
+
+@pytest.mark.parametrize(
+    ("method", "holds"),
+    [
+        ("o-bem", ("'o-bem'", "'o-belm'")),
+        ("blend", ("k", "2 to 5")),
+        ("blend:k=6", ("k = 6", "[2, 5]")),
+        ("blend:k=3,theta=0", ("theta = 0", "(0, 1]")),
+        ("blend:k=3,theta=1.5", ("theta = 1.5", "(0, 1]")),
+        ("blend:k=3,theta=nan", ("'nan'", "number")),
+        ("blend:k=3,theta=", ("theta=", "name=value")),
+        ("blend:k=3,k=4", ("'k'", "twice")),
+        ("o-belm:k=2", ("'k'", "none")),
+        ("bdia:gamma=1/0", ("'1/0'", "number")),
+        ("", ("unknown method",)),
+    ],
+)
+def test_derive_refuses(refused, method, holds):
+    refused("derive", method, holds=holds)

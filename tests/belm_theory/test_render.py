@@ -1,0 +1,171 @@
+"""The derivation page: what it prints is what the theory computes, in text, in LaTeX and as a record."""
+
+from __future__ import annotations
+
+import json
+import re
+from fractions import Fraction
+
+import pytest
+import sympy as sp
+
+from belm_theory.catalogue import FAMILIES
+from belm_theory.derivation import Derivation, as_record, derive, undone
+from belm_theory.method import Relation, TwoRegister
+from belm_theory.render import as_latex, as_text, sections
+
+CASES = [
+    ("ddim", {}), ("edict", {}), ("edict", {"p": "93/100"}), ("bdia", {}), ("bdia", {"gamma": "1"}), ("o-belm", {}),
+    ("open", {"k": "3"}), ("blend", {"k": "3"}), ("blend", {"k": "2", "theta": "4/5"}), ("adams", {"m": "2"}),
+    ("belm", {"k": "2"}),
+]  # fmt: skip
+
+
+@pytest.fixture(params=CASES, ids=lambda case: case[0] + "".join(case[1].values()).replace("/", "_"))
+def found(request) -> Derivation:
+    family, values = request.param
+    return derive(family, **values)
+
+
+def parsed(text: str, found: Derivation) -> sp.Expr:
+    known = {s.name: s for s in (*found.method.symbols, *getattr(found.method, "w", ()))}
+    return sp.sympify(text, locals=known)
+
+
+def test_every_family_is_rendered():
+    assert {family for family, _ in CASES} == set(FAMILIES)
+
+
+def test_the_record_is_json_and_holds_the_computed_facts(found):
+    record = as_record(found)
+    assert json.loads(json.dumps(record, allow_nan=False)) == record
+    assert (record["order"], record["order_smooth"]) == (found.order, found.order_smooth)
+    assert record["stability"]["inversion"]["verdict"] == found.stability["inversion"].outcome
+    assert record["source"] == FAMILIES[found.family.name].source
+    assert set(record["symbols"]) == {p.name for p in found.method.parameters}
+
+
+def test_the_record_reads_back_as_the_same_expressions(found):
+    record, method = as_record(found), found.method
+    if isinstance(method, TwoRegister):
+        for stage, written in zip(method.stages, record["stages"], strict=True):
+            assert stage.target == written["target"]
+            for (operand, c), term in zip(stage.terms, written["terms"], strict=True):
+                assert operand == term["operand"] and parsed(term["coefficient"], found) == c
+        return
+    for name in ("a", "b"):
+        for text, value in zip(record[name], getattr(method, name), strict=True):
+            assert sp.cancel(parsed(text, found) - value) == 0
+    assert record["local_error"]["derivative"] == found.order + 1
+
+
+def test_the_inverse_of_the_record_undoes_the_relation(found):
+    """Put X_{i-1} from a, b into the inverse relation: X_{i-1+k} must come out, every other term cancel."""
+    record, method = as_record(found), found.method
+    if not isinstance(method, Relation):
+        return
+    if record["inverse"] is None:
+        assert method.a[-1] == 0
+        return
+    c, d = ([parsed(text, found) for text in record["inverse"][key]] for key in "cd")
+    for j in range(1, method.k):
+        assert sp.cancel(c[0] * method.a[j - 1] + c[j]) == 0
+        assert sp.cancel(c[0] * method.b[j - 1] + d[j - 1]) == 0
+    assert sp.cancel(c[0] * method.a[-1]) == 1
+
+
+def test_undone_stages_bring_both_registers_back():
+    method = derive("edict", p="2/3").method
+    step = {method.h[0]: sp.Rational(3, 7)}
+
+    def slope(value: Fraction) -> Fraction:
+        return value * value - value / 3 + 1
+
+    def run(stages, registers):
+        registers = dict(registers)
+        for stage in stages:
+            total = Fraction(0)
+            for operand, coefficient in stage.terms:
+                weight = Fraction(str(coefficient.subs(step)))
+                inner = operand[2:-1] if operand.startswith("f(") else operand
+                total += weight * (slope(registers[inner]) if inner != operand else registers[operand])
+            registers[stage.target] = total
+        return registers
+
+    start = {"x": Fraction(2, 5), "y": Fraction(-1, 3)}
+    there = run(method.stages, start)
+    back = run(undone(method.stages), {"x": there["x"], "y": there["y"]})
+    assert there["x"] != start["x"] and {name: back[name] for name in start} == start
+
+
+def test_the_text_has_every_section_and_fits(found):
+    text = as_text(found)
+    titles = [line for line in text.splitlines()[2:] if line and not line.startswith(" ")]
+    assert titles == list(sections(found))
+    assert {"Frame", "Theorem", "Leading local error", "Inverse", "Order", "Zero-stability", "Source"} <= set(titles)
+    assert text.startswith(found.name + "\n" + "=" * len(found.name)) and text.endswith("\n")
+    longest = max(len(word) for word in text.split())
+    assert max(len(line) for line in text.splitlines()) <= max(98, longest + 6)
+    for way, verdict in found.stability.items():
+        assert f"{way}: {verdict.outcome}; " in text
+
+
+def test_the_text_of_o_belm():
+    text = as_text(derive("o-belm"))
+    for line in (
+        "X_{i-1} = a_1 X_i + a_2 X_{i+1} + b_1 h_i f_i",
+        "h_i = s_i - s_{i-1}; h1 = h_i, h2 = h_{i+1}",
+        "E_0 = E_1 = E_2 = 0 for all steps",
+        "E_3 = -h1**2*(h1 + h2)",
+        "a_2 = h1**2/h2**2",
+        "tau / X^(3) = -h1**2*(h1 + h2)/6",
+        "X^(3) = f^(2)",
+        "X_{i+1} = c_0 X_{i-1} + c_1 X_i + d_1 h_i f_i",
+        "c_0 = h2**2/h1**2",
+        "BELM, eq 18",
+    ):
+        assert f"  {line}\n" in text
+
+
+def test_a_method_without_inverse_says_so():
+    page = sections(derive("adams", m="2"))
+    assert [line.text for line in page["Inverse"]] == ["refuted; a_k = 0: the oldest state does not enter"]
+
+
+def test_parameters_and_their_range():
+    assert [line.text for line in sections(derive("blend", k="3"))["Parameters"]] == ["theta in (0, 1]"]
+    assert [line.text for line in sections(derive("bdia"))["Parameters"]] == ["gamma in [0, 1]"]
+    assert "Parameters" not in sections(derive("blend", k="3", theta="1"))
+
+
+def test_characteristic_polynomials_are_shown_for_constant_weights():
+    lines = [line.text for line in sections(derive("open", k="3"))["Zero-stability"]]
+    assert "rho(z), sampling = z**3 - 1" in lines and "rho(z), inversion = z**3 - 1" in lines
+    assert not any("rho(z)" in line.text for line in sections(derive("o-belm"))["Zero-stability"])
+
+
+def test_stages_are_written_with_primes_at_the_new_node():
+    text = as_text(derive("edict"))
+    assert "  x' = p*x_inter + y_inter*(1 - p)\n" in text and "  y' = p*y_inter + x'*(1 - p)\n" in text
+    assert "  x_inter = x'/p + y_inter*(p - 1)/p\n" in text
+
+
+def test_latex_is_balanced_and_writes_the_indices_out(found):
+    latex = as_latex(found)
+    assert latex.count(r"\[") == latex.count(r"\]") > 3
+    for block in re.findall(r"\\\[(.*?)\\\]", latex):
+        assert block.replace(r"\{", "").count("{") == block.replace(r"\}", "").count("}")
+        assert not re.search(r"\bh\d|\bw\d|h_\{\d|w_\{\d", block)
+    prose = re.sub(r"\\\[.*?\\\]|\\section.*|\$.*?\$", "", latex)
+    assert not re.search(r"(?<!\\)[_^&%#]", prose)
+
+
+def test_latex_of_o_belm():
+    latex = as_latex(derive("o-belm"))
+    assert r"a_{2} = \frac{h_{i}^{2}}{h_{i+1}^{2}}" in latex
+    assert r"X_{i-1} = a_1 X_{i} + a_2 X_{i+1} + b_1 h_{i} f_{i}" in latex
+
+
+def test_a_value_outside_its_range_is_refused():
+    with pytest.raises(ValueError, match="theta"):
+        derive("blend", k="3", theta="2")
