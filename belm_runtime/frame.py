@@ -53,9 +53,13 @@ class Frame:
         return next((name for name, q in _NAMED.items() if q == self.q), f"q={self.q}")
 
     def _number(self, like: Any) -> Any:
-        # Exact scalars keep q exact; floats want a float.
-        exact = isinstance(like, Fraction) or getattr(like, "dtype", None) is np.dtype(object)
-        return self.q if exact else float(self.q or 0)
+        # Exact scalars keep q exact, floats want a float, and other number types (balls) a number of their own.
+        q = self.q or Fraction(0)
+        if isinstance(like, Fraction) or getattr(like, "dtype", None) is np.dtype(object):
+            return q
+        if isinstance(like, float | int) or hasattr(like, "dtype"):
+            return float(q)
+        return type(like)(q.numerator) / q.denominator
 
     def weight(self, alpha: Any, sigma: Any) -> Any:
         """w, the divisor of the state."""

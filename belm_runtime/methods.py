@@ -69,16 +69,18 @@ class Method:
         """Paper and equation."""
         return self._family["source"]
 
-    def coefficients(self, h: Mapping[str, Any], w: Mapping[str, Any], exact: bool = False) -> Any:
+    def coefficients(
+        self, h: Mapping[str, Any], w: Mapping[str, Any], convert: Callable[[Fraction], Any] = float
+    ) -> Any:
         """The generated function at steps h1 … hk (and frame weights w0 … wk): (a, b), or the stages' weights.
 
         Args:
             h: steps by name, numbers or arrays.
             w: frame weights by name.
-            exact: keep the parameters as fractions.
+            convert: makes the scalar of a parameter from its exact value; ``Fraction`` keeps it exact.
         """
         module = importlib.import_module(f"belm_runtime._generated.{self._family['module']}")
-        scalars = {name: value if exact else float(value) for name, value in self.parameters}
+        scalars = {name: convert(value) for name, value in self.parameters}
         values = {**scalars, **h, **w}
         return getattr(module, self._member["function"])(*(values[name] for name in self._member["arguments"]))
 
@@ -91,16 +93,26 @@ def parse(method: Method | str) -> Method:
     """
     if isinstance(method, Method):
         return method
-    family, _, rest = str(method).strip().partition(":")
-    values: dict[str, Number] = {}
-    for item in filter(None, rest.split(",")):
-        name, equals, value = item.partition("=")
-        if not equals:
-            raise InputError(f"method {method!r}: {item!r} is not of the form name=value, as in blend:k=3,theta=0.8")
-        if name.strip() in values:
-            raise InputError(f"method {method!r}: parameter {name.strip()!r} is given twice")
-        values[name.strip()] = value.strip()
+    family, values = read(str(method))
     return make(family, **values)
+
+
+def read(text: str) -> tuple[str, dict[str, str]]:
+    """The family and the parameters that a method string gives, as they are written; nothing is filled in.
+
+    Raises:
+        InputError: an item that is not name=value, or a name given twice.
+    """
+    family, _, rest = text.strip().partition(":")
+    values: dict[str, str] = {}
+    for item in filter(None, rest.split(",")):
+        name, equals, value = (part.strip() for part in item.partition("="))
+        if not (equals and name and value):
+            raise InputError(f"method {text!r}: {item!r} is not of the form name=value, as in blend:k=3,theta=0.8")
+        if name in values:
+            raise InputError(f"method {text!r}: parameter {name!r} is given twice")
+        values[name] = value
+    return family, values
 
 
 def make(family: str, /, **values: Number) -> Method:

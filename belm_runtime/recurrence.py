@@ -51,6 +51,17 @@ def upward(i: int, A: Sequence[Any], B: Sequence[Any]) -> Relation:
     return Relation(i + k - 2, i + k - 1, states, tuple(-coefficient / last for coefficient in reversed(B)))
 
 
+def way_down(A: Sequence[Sequence[Any]], B: Sequence[Sequence[Any]], here: int, stop: int) -> list[Relation]:
+    """The sampling steps from node `here` to node `stop`; A, B are the x-form, row i at index i - 1."""
+    return [downward(i, A[i - 1], B[i - 1]) for i in range(here, stop, -1)]
+
+
+def way_up(A: Sequence[Sequence[Any]], B: Sequence[Sequence[Any]], here: int, stop: int) -> list[Relation]:
+    """The inversion steps from node `here` >= k - 1 to node `stop`, each made by the row that reaches its node."""
+    k = len(A[0])
+    return [upward(i, A[i - 1], B[i - 1]) for i in range(here - k + 2, stop - k + 2)]
+
+
 def _trimmed(coefficients: Sequence[Any]) -> tuple[Any, ...]:
     """Without trailing zeros, so that states and predictions that do not enter are not kept."""
     kept = list(coefficients)
@@ -65,6 +76,9 @@ def combine(pairs: Iterable[tuple[Any, Any]]) -> Any:
     for coefficient, operand in pairs:
         if isinstance(coefficient, int | float) and coefficient == 0:
             continue
+        if isinstance(operand, torch.Tensor):
+            # An exact grid has fractions for coefficients; they meet a tensor as the nearest floats.
+            coefficient = float(coefficient)
         if total is None:
             total = coefficient * operand
         elif isinstance(total, torch.Tensor):
@@ -89,8 +103,6 @@ def march(
     Yields:
         (node made, its state) after each step.
     """
-    older_slopes = max((len(relation.slopes) for relation in relations), default=1) - 1
-    older_slopes = max((len(relation.slopes) for relation in relations), default=1) - 1
     older_slopes = max((len(relation.slopes) for relation in relations), default=1) - 1
     for relation in relations:
         slopes.insert(0, predict(states[0], relation.node))

@@ -29,7 +29,7 @@ class Run:
         """Prepare a run of `total` steps of a k-step method on the device of `like`."""
         self.model, self.calls, self.total, self.progress = as_model(model), 0, total, progress
         self.dtype, self.keeps_slopes = dtype, k > 2
-        timesteps = torch.as_tensor(grid.timesteps.copy(), dtype=dtype)
+        timesteps = torch.as_tensor(grid.timesteps.astype(float), dtype=dtype)
         # A bare x_0 is inverted by calling the model at (x_0, timesteps[1]).
         timesteps[0] = timesteps[1]
         self.timesteps = timesteps.to(like.device)
@@ -45,8 +45,8 @@ class Run:
         # A model may hand back its own buffer, or x itself; kept slopes need memory of their own.
         return own.clone() if self.keeps_slopes and own is prediction else own
 
-    def watch(self, steps: Iterator[tuple[int, torch.Tensor]]) -> list[int]:
-        """Exhaust the run, noting on the device the first step whose state is not finite; raise after the last."""
+    def watch(self, steps: Iterator[tuple[int, torch.Tensor]], here: int) -> list[int]:
+        """Exhaust the run from node `here`, noting on the device the first state not finite; raise after the last."""
         made: list[int] = []
         for n, (node, x) in enumerate(steps):
             made.append(node)
@@ -56,7 +56,7 @@ class Run:
             if self.progress:
                 self.progress(n + 1, self.total)
         if made and (n := int(self.first_bad)) >= 0:
-            origin = made[n - 1] if n else "the start"
+            origin = made[n - 1] if n else here
             raise NotFiniteError(
                 f"step {n + 1} of {len(made)}, from node {origin} to node {made[n]}: the model's output or the state "
                 "is not finite (NaN or overflow)"

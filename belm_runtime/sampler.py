@@ -22,7 +22,7 @@ from belm_runtime.frame import Frame
 from belm_runtime.grid import Grid
 from belm_runtime.methods import Method, parse
 from belm_runtime.models import PREDICTIONS
-from belm_runtime.recurrence import Relation, downward, march, march_stages, upward
+from belm_runtime.recurrence import Relation, march, march_stages, way_down, way_up
 from belm_runtime.run import Model, Progress, Run, described
 from belm_runtime.stages import StageTable
 from belm_runtime.start import upward_start
@@ -108,7 +108,8 @@ class Sampler:
             raise InputError(f"stop = {stop} is not between 0 and the state's node {here}")
         if isinstance(self.table, StageTable):
             return self._stages(model, history, range(here, stop, -1))
-        relations = [self._downward[i] for i in range(here, stop, -1)]
+        relations = self._downward[self.grid.steps - here : self.grid.steps - stop]
+        self._refuse_too_short(relations, history)
         return self._relations(model, *_newest_first(history, nodes, downwards=True), relations)
 
     @torch.no_grad()
@@ -137,6 +138,8 @@ class Sampler:
         bare = not isinstance(x, State)
         if approximate and not bare:
             raise InputError("approximate inversion starts from a bare x_0, not from a State")
+        if approximate and isinstance(self.table, StageTable):
+            raise InputError(f"{self.method} has no approximate inversion; its exact one costs the same")
         if not approximate:
             self._refuse_without_inverse()
             self._warn_amplification()
@@ -146,7 +149,7 @@ class Sampler:
             raise InputError(f"stop = {stop} is not between the state's node {here} and N = {self.grid.steps}")
         if isinstance(self.table, StageTable):
             return self._stages(model, history, range(here + 1, stop + 1), inverse=True)
-        relations = self._approximate(stop) if approximate else self._exact(here, stop, bare, len(history))
+        relations = self._upward(here, stop, bare, len(history), approximate)
         return self._relations(model, *_newest_first(history, nodes, downwards=False), relations)
 
     def state(self, history: Sequence[torch.Tensor], nodes: Sequence[int]) -> State:
@@ -157,7 +160,7 @@ class Sampler:
             nodes: their node indices, consecutive; EDICT: the same node twice.
         """
         names = str(self.method), str(self.frame), self.grid.fingerprint
-        return State(tuple(history), tuple(nodes), *names, self.grid.steps)
+        return State(tuple(history), tuple(map(int, nodes)), *names, self.grid.steps)
 
     def amplification(self, direction: str = "inversion", coordinates: str = "x") -> float:
         """K of this table: how much a perturbation of the states can grow (see `belm_runtime.amplification`)."""
@@ -172,35 +175,39 @@ class Sampler:
         return A.tolist(), B.tolist()
 
     @cached_property
-    def _downward(self) -> dict[int, Relation]:
-        A, B = self._forms
-        return {i: downward(i, A[i - 1], B[i - 1]) for i in range(1, self.grid.steps + 1)}
+    def _downward(self) -> list[Relation]:
+        return way_down(*self._forms, self.grid.steps, 0)
 
     @cached_property
     def depth(self) -> int:
         """How many states a run holds: k for an invertible method, fewer where the oldest never enter."""
         if isinstance(self.table, StageTable):
             return 2
-        return max(1, *(len(r.states) for r in self._downward.values()))
+        # A slope is evaluated again on entry, so its state is kept even where R = 0 and it enters as a slope only.
+        return max(max(len(r.states), len(r.slopes)) for r in self._downward)
 
-    def _exact(self, here: int, stop: int, bare: bool, known: int) -> list[Relation]:
-        k, (A, B) = self.method.k, self._forms
-        relations: list[Relation] = []
+    def _upward(self, here: int, stop: int, bare: bool, known: int, approximate: bool) -> list[Relation]:
+        assert isinstance(self.table, Table)
+        k = self.method.k
         if bare:
-            assert isinstance(self.table, Table)
-            relations = upward_start(self.table, self.prediction, min(k - 1, stop), k - 1)
-        elif known < min(k, self.grid.steps + 1) and stop > here:
-            raise InputError(f"inverting {self.method} needs the last {k} states; this state holds {known}")
-        first = here + len(relations)
-        return relations + [upward(node - k + 1, A[node - k], B[node - k]) for node in range(first + 1, stop + 1)]
+            start = upward_start(self.table, self.prediction, stop if approximate else min(k - 1, stop), k - 1)
+            return start + way_up(*self._forms, len(start), stop)
+        if known < k and stop > here:
+            reason = "" if k <= self.grid.steps else f", and a grid of fewer than {k} steps has no row to invert"
+            raise InputError(f"inverting {self.method} needs the last {k} states; this state holds {known}{reason}")
+        return way_up(*self._forms, here, stop)
 
-    def _approximate(self, stop: int) -> list[Relation]:
-        if isinstance(self.table, StageTable):
-            raise InputError(f"{self.method} has no approximate inversion; its exact one costs the same")
-        return upward_start(self.table, self.prediction, stop, self.method.k - 1)
+    def _refuse_too_short(self, relations: list[Relation], history: list[torch.Tensor]) -> None:
+        needed = max((max(len(r.states), len(r.slopes)) - n for n, r in enumerate(relations)), default=1)
+        if needed > len(history):
+            raise InputError(
+                f"continuing {self.method} at node {relations[0].node} needs the last {needed} states; "
+                f"this state holds {len(history)}"
+            )
 
     def _refuse_without_inverse(self) -> None:
-        if isinstance(self.table, Table) and (self.table.a[: self.grid.steps - self.method.k + 1, -1] == 0).any():
+        main = max(self.grid.steps - self.method.k + 1, 0)
+        if isinstance(self.table, Table) and (self.table.a[:main, -1] == 0).any():
             raise InputError(
                 f"{self.method} has a_k = 0 and cannot be inverted exactly; choose an invertible method such as "
                 "open:k=3, or pass approximate=True with a bare x_0"
@@ -242,19 +249,26 @@ class Sampler:
         for name, value in mine.items():
             if (theirs := getattr(state, name)) != value:
                 raise InputError(f"the state has another {name}: {theirs[:40]!r}, this sampler has {value[:40]!r}")
-        shapes = {tuple(h.shape) for h in state.history}
-        consecutive = sorted(state.nodes) == list(range(min(state.nodes), max(state.nodes) + 1))
-        registers = isinstance(self.table, StageTable) and len(set(state.nodes)) == 1 and len(state.nodes) == 2
-        inside = min(state.nodes) >= 0 and max(state.nodes) <= self.grid.steps
-        if len(shapes) != 1 or len(state.history) != len(state.nodes) or not inside or not (consecutive or registers):
-            raise InputError(f"the state's nodes {list(state.nodes)} and shapes {sorted(shapes)} do not make a history")
+        if odd := [h for h in state.history if not isinstance(h, torch.Tensor) or not h.is_floating_point()]:
+            raise InputError(f"a state's history must hold floating tensors, not {described(odd[0])}")
+        shapes, nodes = {tuple(h.shape) for h in state.history}, sorted(state.nodes)
+        if isinstance(self.table, StageTable):
+            right, wanted = len(nodes) == 2 and nodes[0] == nodes[1], "two registers at one node"
+        else:
+            right, wanted = nodes == list(range(nodes[0], nodes[-1] + 1)) if nodes else False, "consecutive nodes"
+        inside = bool(nodes) and nodes[0] >= 0 and nodes[-1] <= self.grid.steps
+        if len(shapes) != 1 or len(state.history) != len(nodes) or not inside or not right:
+            raise InputError(
+                f"the state's nodes {list(state.nodes)} and shapes {sorted(shapes)} do not make a history; "
+                f"{self.method} needs {wanted} within 0 … {self.grid.steps} and one shape"
+            )
 
     def _relations(
         self, model: Model, history: list[torch.Tensor], nodes: list[int], relations: list[Relation]
     ) -> State:
         run = Run(model, self.grid, self.method.k, self.dtype, history[0], len(relations), self.progress)
         slopes = [run.predict(x, node) for x, node in self._reevaluate(history, nodes, relations)]
-        made = run.watch(march(relations, history, slopes, run.predict, self._keep(relations)))
+        made = run.watch(march(relations, history, slopes, run.predict, self._keep(relations)), nodes[0])
         nodes = (made[::-1] + nodes)[: len(history)]
         return self._finished(history, nodes, run)
 
@@ -275,8 +289,9 @@ class Sampler:
         rows = {row.i: row for row in self.table.stage_rows(self.prediction)}
         registers = {"x": history[0], "y": history[1]}
         run = Run(model, self.grid, self.method.k, self.dtype, history[0], len(span), self.progress)
-        made = run.watch(march_stages([rows[i] for i in span], registers, run.predict, inverse))
-        node = made[-1] if made else (span.start - 1 if inverse else span.start)
+        here = span.start - 1 if inverse else span.start
+        made = run.watch(march_stages([rows[i] for i in span], registers, run.predict, inverse), here)
+        node = made[-1] if made else here
         return self._finished([registers["x"], registers["y"]], [node, node], run)
 
     def _finished(self, history: list[torch.Tensor], nodes: list[int], run: Run) -> State:

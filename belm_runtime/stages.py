@@ -9,6 +9,7 @@ coefficient, so the stages are undone in reverse order.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -86,7 +87,7 @@ class StageTable:
         for i in range(len(self.h), 0, -1):
             alpha, sigma = self.grid.alpha[i], self.grid.sigma[i]
             P, R = self.frame.slope(prediction, alpha, sigma)
-            weights = self.method.coefficients({"h1": self.h[i - 1]}, {}, exact)
+            weights = self.method.coefficients({"h1": self.h[i - 1]}, {}, Fraction if exact else float)
             scale = {"x": self.w[i], "y": self.w[i]}
             stages = []
             for (target, operands), coefficients in zip(self.method.stages, weights, strict=True):

@@ -5,8 +5,9 @@ From x_0 alone the first k - 1 nodes are not known. Adams–Bashforth of rising 
     X_{m+1} = X_m + Σ_j b_j (s_{m+1-j} - s_{m+2-j}) f_{m+1-j},    j = 1 … min(m + 1, order).
 
 There is no prediction at node 0; the network is evaluated at (x_0, timesteps[1]) in its place, read as eps with node
-1's conversion, and turned into a slope with alpha_0, sigma_0: for order 1 this is the DDIM inversion everyone uses.
-Continued over all nodes it is the approximate inversion of a method that has no exact one.
+1's conversion, and turned into a slope with alpha_0, sigma_0. Continued over all nodes this is the approximate
+inversion of a method that has no exact one. For order 1 it is DDIM inversion, explicit Euler upward; the loops of
+diffusers make the same steps, but tell the network t_{m+1} where x_m stands at t_m.
 """
 
 from __future__ import annotations

@@ -6,20 +6,24 @@ and continued on another day in either direction. Slopes are not stored; they ar
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from uuid import uuid4
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from belm_runtime.errors import InputError
 
 _FORMAT = "belm-state-1"
+_ROWS = torch.contiguous_format
 
 
 @dataclass(frozen=True)
@@ -58,16 +62,21 @@ class State:
             InputError: if the folder does not exist or cannot be written.
         """
         target = Path(path)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        tensors = {f"x{n}": x.detach().contiguous().cpu() for n, x in enumerate(self.history)}
+        if not target.name:
+            raise InputError(f"cannot write state {str(path)!r}: it names no file, as in 'seed.safetensors'")
+        temporary = target.with_name(f".{uuid4().hex}.tmp")
+        # One copy a state: safetensors refuses tensors that share memory, as the two registers of a fresh EDICT state.
+        tensors = {f"x{n}": x.detach().cpu().clone(memory_format=_ROWS) for n, x in enumerate(self.history)}
         record = {key: getattr(self, key) for key in ("method", "frame", "grid", "steps", "calls", "nodes")}
         metadata = {"format": _FORMAT, "record": json.dumps(record), "versions": json.dumps(dict(self.versions))}
         try:
-            save_file(_unshared(tensors), temporary, metadata)
+            temporary.write_bytes(save(tensors, {**metadata, "sha256": _digest(tensors, metadata)}))
             os.replace(temporary, target)
-        except (OSError, SafetensorError) as error:
-            temporary.unlink(missing_ok=True)
+        except OSError as error:
             raise InputError(f"cannot write state {str(target)!r}: {_reason(error)}") from None
+        finally:
+            with suppress(OSError):
+                temporary.unlink()
         return target
 
     @classmethod
@@ -75,23 +84,26 @@ class State:
         """Read a state written by `save`.
 
         Raises:
-            InputError: if the file is missing, damaged, or not a state of this package.
+            InputError: if the file is missing, damaged, or not a state of this package; if there is no such device.
         """
         source = str(path)
         try:
-            with safe_open(source, framework="pt", device=str(device)) as file:
+            with safe_open(source, framework="pt") as file:
                 metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
         except (OSError, SafetensorError) as error:
             raise InputError(f"cannot read state {source!r}: {_reason(error)}") from None
         if metadata.get("format") != _FORMAT:
             raise InputError(f"{source!r} is no belm state: format {metadata.get('format')!r}, not {_FORMAT!r}")
+        if metadata.pop("sha256", None) != _digest(tensors, metadata):
+            raise InputError(f"state {source!r} is damaged: its bytes are not the ones that were written")
         try:
             record = json.loads(metadata["record"])
             history = tuple(tensors[f"x{n}"] for n in range(len(record["nodes"])))
-            return cls(history, tuple(record.pop("nodes")), **record, versions=json.loads(metadata["versions"]))
+            state = cls(history, tuple(record.pop("nodes")), **record, versions=json.loads(metadata["versions"]))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"state {source!r} is damaged: {error}") from None
+        return replace(state, history=tuple(_moved(x, device) for x in state.history))
 
 
 def made_with() -> dict[str, str]:
@@ -99,14 +111,20 @@ def made_with() -> dict[str, str]:
     return {"torch": torch.__version__, "python": platform.python_version(), "machine": platform.machine()}
 
 
-def _unshared(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Safetensors refuses tensors that share memory (a fresh EDICT state holds one tensor twice)."""
-    seen: set[int] = set()
-    for name, tensor in tensors.items():
-        if tensor.data_ptr() in seen:
-            tensors[name] = tensor.clone()
-        seen.add(tensor.data_ptr())
-    return tensors
+def _digest(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> str:
+    """SHA-256 (hex) of everything in the file: one changed bit in a state would go unnoticed otherwise."""
+    digest = hashlib.sha256(json.dumps(dict(metadata), sort_keys=True).encode())
+    for name, x in sorted(tensors.items()):
+        digest.update(f"{name} {x.dtype} {tuple(x.shape)};".encode())
+        digest.update(x.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _moved(x: torch.Tensor, device: str | torch.device) -> torch.Tensor:
+    try:
+        return x.to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"cannot put the state on device {str(device)!r}: {_reason(error)}") from None
 
 
 def _reason(error: Exception) -> str:

@@ -14,7 +14,9 @@ The first k - 1 rows (i = N … N-k+2) are start rows: Adams–Bashforth of risi
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -110,18 +112,24 @@ class Table:
         alpha, sigma = self.grid.alpha, self.grid.sigma
         P, R = np.zeros_like(self.w), np.zeros_like(self.w)
         if self.w.dtype == object:
-            pairs = [self.frame.slope(prediction, alpha[i], sigma[i]) for i in range(1, len(alpha))]
+            pairs = [self._slope(prediction, alpha[i], sigma[i]) for i in range(1, len(alpha))]
             P[1:], R[1:] = [p for p, _ in pairs], [r for _, r in pairs]
         else:
             P[1:], R[1:] = self.frame.slope(prediction, alpha[1:], sigma[1:])
         return P, R
 
+    def _slope(self, prediction: str, alpha: Fraction, sigma: Fraction) -> tuple[Any, Any]:
+        """(P, R) at a node of an exact grid; fractions have no infinity, so NaN stands for what does not exist."""
+        try:
+            return self.frame.slope(prediction, alpha, sigma)
+        except ZeroDivisionError:
+            return math.nan, math.nan
+
     @cached_property
     def rows(self) -> tuple[Row, ...]:
         """The rows from i = N down to 1."""
         A, B = self.x_form()
-        exact = A.dtype == object
-        exists = [True] * len(A) if exact else (np.isfinite(A).all(1) & np.isfinite(B).all(1)).tolist()
+        exists = [all(map(math.isfinite, (*a, *b))) for a, b in zip(A.tolist(), B.tolist(), strict=True)]
         lists = [array.tolist() for array in (self.a, self.b, A, B)]
         return tuple(
             Row(i, self.is_start(i), tuple(a), tuple(b), tuple(A) if ok else None, tuple(B) if ok else None)
@@ -163,9 +171,10 @@ def coefficients(
 def _coordinates(method: Method, grid: Grid, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
     """S and w at every node, or the reason why this frame is not finite here."""
     if frame.q == 0 and grid.alpha[-1] == 0:
+        advice = "use another method, such as blend:k=3" if method.stages else "use frame='flow' or another method"
         raise InputError(
             f"{method} in the noise frame needs alpha > 0, but this grid has alpha_N = 0 (sbar is infinite there); "
-            "use frame='flow' or another method"
+            f"{advice}"
         )
     if frame.q is None and grid.sigma[0] == 0:
         raise InputError("the data frame needs sigma_0 > 0, but this grid has sigma_0 = 0; make it with end='first'")
@@ -173,15 +182,15 @@ def _coordinates(method: Method, grid: Grid, frame: Frame) -> tuple[np.ndarray, 
 
 
 def _relations(method: Method, h: np.ndarray, w: np.ndarray, start: str) -> tuple[np.ndarray, np.ndarray]:
-    """A and b of every row: the generated functions on slices of h and w, all main rows at once."""
+    """(a, b) of every row: the generated functions on slices of h and w, all main rows at once."""
     n, k = len(h), method.k
-    exact = h.dtype == object
+    convert = Fraction if h.dtype == object else float
     a, b = np.zeros((n, k), h.dtype), np.zeros((n, k - 1), h.dtype)
     main = n - k + 1
     if main > 0:
         steps = {f"h{j}": h[j - 1 : j - 1 + main] for j in range(1, k + 1)}
         weights = {f"w{j}": w[j : j + main] for j in range(k + 1)}
-        main_a, main_b = method.coefficients(steps, weights, exact)
+        main_a, main_b = method.coefficients(steps, weights, convert)
         for j, weight in enumerate(main_a):
             a[:main, j] = weight
         for j, weight in enumerate(main_b):
@@ -199,5 +208,5 @@ def adams_weights(h: np.ndarray, order: int) -> Scalars:
     The last step of the relation does not enter b (a_k = 0), so it need not exist on the grid.
     """
     steps = {f"h{j}": h[min(j, len(h)) - 1] for j in range(1, order + 2)}
-    _, b = methods.make("adams", m=order).coefficients(steps, {}, h.dtype == object)
+    _, b = methods.make("adams", m=order).coefficients(steps, {}, Fraction if h.dtype == object else float)
     return b

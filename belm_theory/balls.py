@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from math import ceil, floor
+from typing import Any
 
 from flint import arb, arb_mat, ctx, fmpq
 
@@ -77,11 +78,16 @@ def schedule_levels(schedule: str, timesteps: Iterable[int]) -> list[tuple[arb, 
     return [(alphabar[t].sqrt(), (1 - alphabar[t]).sqrt()) for t in wanted]
 
 
-def failing_nodes(sbar: Sequence[arb]) -> list[int]:
-    """The nodes i in 1 … N-1 at which h_i < h_{i+1} is false, h_i = sbar_i - sbar_{i-1}.
+def upper(ball: arb) -> Fraction:
+    """An exact upper bound of a ball."""
+    return _rational(ball.upper())
+
+
+def failing_nodes(sbar: Sequence[Any]) -> list[int]:
+    """The nodes i in 1 … N-1 at which h_i < h_{i+1} is false, h_i = sbar_i - sbar_{i-1}; balls or exact fractions.
 
     Raises:
-        ArithmeticError: if two steps are too close to be compared at the working precision and not equal exactly.
+        ArithmeticError: if two balls are too close to be compared at the working precision.
     """
     h = [after - before for before, after in pairwise(sbar)]
     failing = []
@@ -132,10 +138,26 @@ def _rational(point: arb) -> Fraction:
 
 
 def _outward(value: Fraction, digits: int, up: bool) -> str:
-    """A decimal string not below (up) or not above the value."""
-    exponent = len(str(int(value))) - 1 if value >= 1 else 0
+    """A decimal string not below (up) or not above the value; in scientific notation from 10^15 on."""
+    exponent = _decimal_exponent(value)
+    if exponent >= 15:
+        unit = Fraction(10) ** (exponent - digits + 1)
+        text = str(ceil(value / unit) if up else floor(value / unit))
+        # Rounding 9.99… up gives one digit more.
+        return f"{text[0]}.{text[1:digits]}e+{exponent + len(text) - digits}"
     places = max(digits - 1 - exponent, 0)
     scaled_value = value * 10**places
     whole = ceil(scaled_value) if up else floor(scaled_value)
     text = str(whole).zfill(places + 1)
     return text if places == 0 else f"{text[:-places]}.{text[-places:]}"
+
+
+def _decimal_exponent(value: Fraction) -> int:
+    """The m >= 0 with 10^m <= value < 10^(m + 1); 0 below 1. Without strings, whose length Python limits."""
+    exponent = max((value.numerator.bit_length() - value.denominator.bit_length() - 1) * 30103 // 100000, 0)
+    power = Fraction(10**exponent)
+    while value >= 10 * power:
+        exponent, power = exponent + 1, 10 * power
+    while exponent and value < power:
+        exponent, power = exponent - 1, power / 10
+    return exponent

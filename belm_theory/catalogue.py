@@ -42,7 +42,10 @@ class Parameter:
 
     def check(self, value: sp.Expr) -> sp.Rational:
         """The value as an exact rational, or a ValueError that names the range."""
-        number = sp.Rational(str(value))
+        try:
+            number = sp.Rational(str(value))
+        except (TypeError, ZeroDivisionError):
+            raise ValueError(f"{self.name} = {value} is not an exact number such as 0.8 or 4/5") from None
         inside = (self.low < number if self.open_low else self.low <= number) and number <= self.high
         whole = self.symbol is not None or number.is_integer
         if not (inside and whole):
@@ -76,7 +79,11 @@ class Family:
         names = {p.name for p in self.parameters}
         if extra := sorted(set(values) - names):
             raise ValueError(f"{self.name} has no parameter {extra[0]!r}; it has: {', '.join(sorted(names)) or 'none'}")
-        shape = {p.name: int(p.check(values[p.name])) for p in self.parameters if p.symbol is None}
+        whole = [p for p in self.parameters if p.symbol is None]
+        for p in whole:
+            if p.name not in values:
+                raise ValueError(f"{self.name} needs {p.name}, a whole number in [{p.low}, {p.high}]")
+        shape = {p.name: int(p.check(values[p.name])) for p in whole}
         free = {p.name: p.check(values[p.name]) for p in self.parameters if p.symbol and p.name in values}
         symbolic = {p.name: p.symbol for p in self.parameters if p.symbol and p.name not in values}
         return _build(self.build, *sorted({**shape, **free, **symbolic}.items()))

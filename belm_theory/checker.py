@@ -20,6 +20,8 @@ from flint import Ordering, fmpq, fmpq_mpoly, fmpq_mpoly_ctx, fmpq_poly, fmpz_po
 
 FORMAT = "belm-certificate-1"
 VERDICTS = ("proved", "refuted", "undecided")
+#: Larger exponents exhaust the memory before anything is decided.
+MAXIMAL_EXPONENT = 1000
 _RELATIONS: dict[str, Callable[[Fraction, Fraction], bool]] = {
     "<": operator.lt, "<=": operator.le, "==": operator.eq, "!=": operator.ne, ">=": operator.ge, ">": operator.gt,
 }  # fmt: skip
@@ -65,9 +67,10 @@ class Ring:
 
     def __init__(self, symbols: Sequence[str]) -> None:
         """A polynomial ring over the rationals; constants get a dummy variable."""
-        names = sorted(set(symbols)) or ["unused"]
-        self.context = fmpq_mpoly_ctx.get(names, Ordering.lex)
-        generators = dict(zip(names, self.context.gens(), strict=True))
+        names = sorted(set(symbols))
+        # A ring needs a variable; one that no expression may name keeps constants constant.
+        self.context = fmpq_mpoly_ctx.get(names or ["unused"], Ordering.lex)
+        generators = dict(zip(names, self.context.gens(), strict=False))
         self.symbols = {name: Ratio(g, self.constant(1)) for name, g in generators.items()}
 
     def constant(self, value: int) -> fmpq_mpoly:
@@ -105,10 +108,14 @@ _OPERATIONS: dict[type, Callable[[Ratio, Ratio], Ratio]] = {
 def _whole(node: ast.expr) -> int:
     match node:
         case ast.Constant(value=int() as number) if not isinstance(number, bool):
-            return number
+            power = number
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() as number)):
-            return -number
-    raise MalformedError("an exponent must be a whole number")
+            power = -number
+        case _:
+            raise MalformedError("an exponent must be a whole number")
+    if abs(power) > MAXIMAL_EXPONENT:
+        raise MalformedError(f"the exponent {power} is beyond ±{MAXIMAL_EXPONENT}")
+    return power
 
 
 def symbols_of(*texts: str) -> list[str]:
@@ -132,7 +139,7 @@ def load(path: Path) -> dict[str, Any]:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise MalformedError(f"cannot read {str(path)!r}: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MalformedError(f"{str(path)!r} is not JSON: {error}") from None
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise MalformedError(f"{str(path)!r} is not a certificate of format {FORMAT!r}")
@@ -150,12 +157,16 @@ def check(data: Mapping[str, Any]) -> list[str]:
     failures = []
     for number, record in enumerate(data["evidence"], 1):
         kind = record.get("kind") if isinstance(record, dict) else None
-        if kind not in _CHECKS:
+        if not isinstance(kind, str) or kind not in _CHECKS:
             raise MalformedError(f"evidence {number} has the unknown kind {kind!r}")
         try:
             reason = _CHECKS[kind](record)
-        except (KeyError, TypeError, AttributeError) as error:
+        except MalformedError as error:
+            raise MalformedError(f"evidence {number} ({kind}): {error}") from None
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
             raise MalformedError(f"evidence {number} ({kind}) is incomplete: {error}") from None
+        except (ValueError, ArithmeticError) as error:
+            raise MalformedError(f"evidence {number} ({kind}) cannot be read: {error}") from None
         if reason:
             failures.append(f"evidence {number} ({kind}): {reason}")
     return failures
@@ -187,6 +198,8 @@ def _check_order(record: Mapping[str, Any]) -> str | None:
     ring = Ring([*steps, *symbols_of(*a, *b, record["leading"])])
     if not (len(a) == len(steps) and len(b) == len(steps) - 1):
         raise MalformedError("a relation of k steps needs k weights a and k - 1 weights b")
+    if not isinstance(order, int) or order < 0:
+        raise MalformedError(f"the order is {order!r}; it must be a whole number >= 0")
     zero = ring.read("0")
     nodes, total = [], zero
     for step in steps:
@@ -215,6 +228,8 @@ def _check_signs(record: Mapping[str, Any]) -> str | None:
     """Substitute the hypotheses away; then every coefficient must have one sign."""
     names = set(record["positive"]) | set(record["unit"])
     extra = [f"gap_{large}" for _, large in record["ordered"]] + [f"tau_{name}" for name in record["unit"]]
+    if names & set(extra):
+        raise MalformedError(f"the symbols {sorted(names & set(extra))} are the checker's own")
     ring = Ring([*names, *extra])
     table: dict[str, Ratio] = {}
     for small, large in record["ordered"]:
@@ -248,6 +263,8 @@ def _as_fraction(value: Any) -> Fraction:
 
 def _check_roots(record: Mapping[str, Any]) -> str | None:
     coefficients = [_as_fraction(c) for c in record["coefficients"]]
+    if not any(coefficients):
+        raise MalformedError("the zero polynomial has no isolated roots")
     polynomial = fmpq_poly([fmpq(c.numerator, c.denominator) for c in reversed(coefficients)]).numer()
     inside = on = outside = 0
     simple = True
@@ -276,6 +293,8 @@ def _side(factor: fmpz_poly, root: Any) -> str | None:
 def _check_growth(record: Mapping[str, Any]) -> str | None:
     rows = [[_as_fraction(a) for a in row] for row in record["weights"]]
     k = len(rows[0])
+    if k == 0:
+        raise MalformedError("a step needs at least one weight")
     product = [[Fraction(int(i == j)) for j in range(k)] for i in range(k)]
     for row in rows:
         if len(row) != k or sum(row) != 1:

@@ -105,7 +105,8 @@ def order_smooth(method: Method) -> int:
     best = _exponent(method, m)
     while m + 1 < best:
         m += 1
-        best = min(best, _exponent(method, m))
+        if residual(method, m) != 0:
+            best = min(best, _exponent(method, m))
     return best - 1
 
 
@@ -136,11 +137,11 @@ def _two_register_order(method: TwoRegister) -> int:
     the scheme compensates). The parasitic mode x - y must be damped or neutral for this to be the global order.
     """
     h = method.h[0]
-    f0, f_x, f_s, f_xx = sp.symbols("f0 f_x f_s f_xx")
-    registers = {"x": sp.Integer(0), "y": sp.Integer(0)}
+    start, f0, f_x, f_s, f_xx = sp.symbols("X0 f0 f_x f_s f_xx")
+    registers: dict[str, sp.Expr] = {"x": start, "y": start}
 
     def slope(x: sp.Expr) -> sp.Expr:
-        return f0 + f_x * x + f_xx * x**2 / 2
+        return f0 + f_x * (x - start) + f_xx * (x - start) ** 2 / 2
 
     for stage in method.stages:
         registers[stage.target] = sp.expand(
@@ -150,8 +151,8 @@ def _two_register_order(method: TwoRegister) -> int:
             )
         )
     # X(s_i - h) of the exact solution, with X' = f and X'' = f_s + f_x f.
-    exact = -h * f0 + h**2 * (f_s + f_x * f0) / 2
+    exact = start - h * f0 + h**2 * (f_s + f_x * f0) / 2
     exponents = [
-        next(m for m in range(1, 3) if sp.expand(registers[name] - exact).coeff(h, m) != 0) for name in ("x", "y")
+        next(m for m in range(3) if sp.expand(registers[name] - exact).coeff(h, m) != 0) for name in ("x", "y")
     ]
     return min(exponents) - 1

@@ -20,7 +20,7 @@ from belm_theory.grid import positions
 def lagrange(m: int, nodes: Sequence[sp.Expr], s: sp.Expr) -> sp.Expr:
     """The Lagrange basis polynomial l_m(s): 1 at nodes[m], 0 at the others."""
     others = [node for index, node in enumerate(nodes) if index != m]
-    return sp.prod([(s - node) / (nodes[m] - node) for node in others])
+    return sp.prod([(s - node) / (nodes[m] - node) for node in others], sp.Integer(1))
 
 
 def panel(j: int, m: int, h: Sequence[sp.Expr]) -> sp.Expr:

@@ -42,7 +42,7 @@ def count_roots(polynomial: sp.Poly) -> RootCount:
     """Count the roots of a rational polynomial inside, on and outside the unit circle."""
     inside = on = outside = 0
     repeated = False
-    _, factors = polynomial.sqf_list()
+    _, factors = sp.Poly(polynomial.all_coeffs(), Z, domain=sp.QQ).sqf_list()
     for factor, multiplicity in factors:
         if factor.eval(0) == 0:  # the reciprocal would lose the degree
             factor = sp.quo(factor, sp.Poly(Z, Z))
