@@ -8,6 +8,7 @@ the runtime uses, evaluated on Arb balls, and `belm_theory.balls` multiplies the
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
@@ -21,7 +22,47 @@ from belm_theory import balls
 
 #: Schedules whose betas have an exact definition in `belm_theory.balls`.
 _EXACT = ("sd15", "ddpm")
+_DEFINED = "the schedule's exact definition"
+_STORED = "the grid's stored numbers, read as exact fractions"
+#: How far a float64 table of levels may be from its definition.
+_ROUNDING = 1e-9
 Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A method on a grid in balls: exact levels, in a frame that is finite there."""
+
+    method: Method
+    frame: Frame
+    levels: list[tuple[Any, Any]]
+    source: str
+
+    def maps(self) -> tuple[list[Any], list[Any], list[list[Any]]]:
+        """Step matrices in the frame and in x, and |b_{i,j} h_{i-1+j}| of the rows i = N-k+1 … 1 (EDICT: none)."""
+        if self.method.stages:
+            return *_stages(self.method, self.levels), []
+        s = [self.frame.coordinate(alpha, sigma) for alpha, sigma in self.levels]
+        w = [self.frame.weight(alpha, sigma) for alpha, sigma in self.levels]
+        return _relations(self.method, [after - before for before, after in pairwise(s)], w)
+
+
+def prepare(method: Method | str, grid: Grid, frame: Frame | str | None = None) -> Setting:
+    """The method, the frame and the enclosed levels.
+
+    Raises:
+        InputError: a frame that is not finite on this grid.
+    """
+    method = methods.parse(method)
+    chosen = method.frame if frame is None else Frame.parse(frame)
+    if method.stages and chosen != method.frame:
+        raise InputError(f"{method} is defined in the {method.frame} frame only, not in {chosen}")
+    if chosen.q == 0 and grid.alpha[-1] == 0:
+        advice = "another method, such as blend:k=3" if method.stages else "frame='flow' or another method"
+        raise InputError(f"{method} in the noise frame needs alpha > 0; this grid has alpha_N = 0: use {advice}")
+    if chosen.q is None and grid.sigma[0] == 0:
+        raise InputError("the data frame needs sigma_0 > 0; make the grid with end='first'")
+    return Setting(method, chosen, *_levels(grid))
 
 
 def enclosures(
@@ -42,21 +83,14 @@ def enclosures(
     Raises:
         InputError: a frame that is not finite on this grid.
     """
-    method = methods.parse(method)
-    chosen = method.frame if frame is None else Frame.parse(frame)
-    levels, source = _levels(grid)
-    if method.stages and chosen != method.frame:
-        raise InputError(f"{method} is defined in the {method.frame} frame only, not in {chosen}")
-    if chosen.q == 0 and grid.alpha[-1] == 0:
-        raise InputError(f"{method} in the noise frame needs alpha > 0; this grid has alpha_N = 0: use frame='flow'")
-    if chosen.q is None and grid.sigma[0] == 0:
-        raise InputError("the data frame needs sigma_0 > 0; make the grid with end='first'")
-    w = [chosen.weight(alpha, sigma) for alpha, sigma in levels]
-    s = [chosen.coordinate(alpha, sigma) for alpha, sigma in levels]
-    h = [after - before for before, after in pairwise(s)]
-    in_frame, in_x = _stages(method, levels) if method.stages else _relations(method, h, w)
-    finite = [sigma / alpha for alpha, sigma in levels if alpha != 0]
-    found: dict[str, Any] = {"frame": str(chosen), "levels": source, "hypothesis_fails_at": balls.failing_nodes(finite)}
+    setting = prepare(method, grid, frame)
+    levels, stored = setting.levels, setting.source == _STORED
+    in_frame, in_x, _ = setting.maps()
+    # Stored numbers are fractions, so that equal steps can be told apart from close ones.
+    pairs = [tuple(map(Fraction, pair)) for pair in zip(grid.alpha, grid.sigma, strict=True)] if stored else levels
+    failing = balls.failing_nodes([sigma / alpha for alpha, sigma in pairs if alpha != 0])
+    found: dict[str, Any] = {"frame": str(setting.frame), "levels": setting.source}
+    found["hypothesis_fails_at"] = failing
     total = 4 * len(in_frame)
     for number, (name, matrices) in enumerate((("", in_frame), ("_x", in_x))):
         ways = {f"K_sampling{name}": list(matrices), f"K_inversion{name}": _inverses(matrices)}
@@ -69,28 +103,34 @@ def enclosures(
 
 def _levels(grid: Grid) -> tuple[list[tuple[Any, Any]], str]:
     """(alpha, sigma) of every node as balls, and where they come from."""
-    times = grid.timesteps[1:]
-    whole = all(float(t).is_integer() for t in times)
     stored = [(balls.exact(Fraction(a)), balls.exact(Fraction(o))) for a, o in zip(grid.alpha, grid.sigma, strict=True)]
-    if grid.schedule not in _EXACT or not whole:
-        return stored, "the grid's stored numbers, read as exact fractions"
-    known = balls.schedule_levels(grid.schedule, [int(t) for t in times])
     clean = grid.sigma[0] == 0
-    first = stored[0] if clean else balls.schedule_levels(grid.schedule, [int(grid.timesteps[0])])[0]
-    return [first, *known], "the schedule's exact definition"
+    times = [float(t) for t in grid.timesteps[1 if clean else 0 :]]
+    if grid.schedule not in _EXACT or not all(t.is_integer() and 0 <= t < 1000 for t in times):
+        return stored, _STORED
+    known = balls.schedule_levels(grid.schedule, [int(t) for t in times])
+    levels = [stored[0], *known] if clean else known
+    # The schedule of a grid is a name for display: only numbers that agree with it are replaced.
+    gaps = [abs(m - n) for mine, its in zip(stored, levels, strict=True) for m, n in zip(mine, its, strict=True)]
+    close = all(gap < _ROUNDING for gap in gaps) and (not clean or grid.alpha[0] == 1)
+    return (levels, _DEFINED) if close else (stored, _STORED)
 
 
-def _relations(method: Method, h: list[Any], w: list[Any]) -> tuple[list[Any], list[Any]]:
-    """Companion matrices of the main rows i = N-k+1 … 1 in the frame, and of x."""
-    k, in_frame, in_x = method.k, [], []
+def _relations(method: Method, h: list[Any], w: list[Any]) -> tuple[list[Any], list[Any], list[list[Any]]]:
+    """Companion matrices of the main rows i = N-k+1 … 1 in the frame, and of x, and |b h| of the same rows."""
+    k, in_frame, in_x, slopes = method.k, [], [], []
     for i in range(len(h) - k + 1, 0, -1):
         nodes = {f"w{j}": w[i - 1 + j] for j in range(k + 1)}
         steps = {f"h{j}": h[i - 2 + j] for j in range(1, k + 1)}
-        weights, _ = method.coefficients(steps, nodes, convert=balls.exact)
-        a = [weight if isinstance(weight, balls.Ball) else balls.exact(weight) for weight in weights]
+        a, b = (list(map(_ball, weights)) for weights in method.coefficients(steps, nodes, convert=balls.exact))
         in_frame.append(balls.companion(a))
         in_x.append(balls.companion(balls.scaled(a, w[i - 1 : i + k])))
-    return in_frame, in_x
+        slopes.append([abs(weight * h[i - 1 + j]) for j, weight in enumerate(b)])
+    return in_frame, in_x, slopes
+
+
+def _ball(weight: Any) -> Any:
+    return weight if isinstance(weight, balls.Ball) else balls.exact(weight)
 
 
 def _stages(method: Method, levels: list[tuple[Any, Any]]) -> tuple[list[Any], list[Any]]:
