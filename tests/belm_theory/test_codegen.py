@@ -291,6 +291,7 @@ def test_lowering_of_random_rational_functions(seed: int) -> None:
         (sp.Integer(0), "0"),
         (sp.Integer(-3), "-3"),
         (-H[0] * (H[0] + H[1] + H[2]), "-h1 * h123"),
+        ((H[0] + H[2]) * H[1], "h2 * (h1 + h3)"),  # not a distance between nodes
     ],
     ids=str,
 )
