@@ -1,4 +1,4 @@
-"""Noise -> sample -> noise on the embedded model in float64: small wherever the amplification is, warned of elsewhere."""
+"""Noise -> sample -> noise, embedded model, float64: small wherever the amplification is, warned of elsewhere."""
 
 from __future__ import annotations
 
