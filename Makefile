@@ -7,11 +7,12 @@ OUT ?= belm-demo
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint types generate check clean
+.PHONY: help demo test lint types derive generate check docs clean
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
 $(BIN)/.ready: pyproject.toml constraints.txt
+	@echo "installing into $(VENV): a few minutes the first time"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c constraints.txt -e '.[dev]' torch
 	@touch $@
@@ -19,8 +20,8 @@ $(BIN)/.ready: pyproject.toml constraints.txt
 demo: $(BIN)/.ready ## derive, generate, sample, invert, report: open belm-demo/report.html
 	$(BIN)/belm demo --out $(OUT)
 
-test: $(BIN)/.ready ## lint, types, import directions, generated code, then all tests
-	$(MAKE) lint types check
+test: $(BIN)/.ready ## lint, types, import directions, generated code, the site, then all tests
+	$(MAKE) lint types check docs
 	$(BIN)/python -m pytest
 
 lint: $(BIN)/.ready ## ruff, and the directions of imports
@@ -30,11 +31,18 @@ lint: $(BIN)/.ready ## ruff, and the directions of imports
 types: $(BIN)/.ready ## mypy over all packages
 	$(BIN)/mypy
 
+derive: $(BIN)/.ready ## decide every claim; write certificates and derivations/README.md
+	$(BIN)/belm verify --certificates derivations/certificates
+	$(BIN)/python docs/build.py
+
 generate: $(BIN)/.ready ## write belm_runtime/_generated from the derivations
 	$(BIN)/belm generate
 
 check: $(BIN)/.ready ## compare belm_runtime/_generated with the derivations
 	$(BIN)/belm generate --check
 
+docs: $(BIN)/.ready ## build the documentation into site/, warnings are errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 clean: ## remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist belm-demo
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist belm-demo site docs/theory docs/reference/commands.md
