@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+#: What a wrong place answers; anything else (a full disk) is a failure on the way.
+_WRONG_PLACE = {
+    errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG,
+}  # fmt: skip
 
 
 class InputError(ValueError):
@@ -29,3 +36,17 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> InputError:
     near = get_close_matches(str(name), names, n=1, cutoff=0.4)
     hint = f"did you mean {near[0]!r}?" if near else "known: " + ", ".join(names)
     return InputError(f"unknown {kind} {str(name)!r}; {hint}")
+
+
+def unwritable(path: object, error: OSError) -> Exception:
+    """The error for a file that could not be written, to be raised by the caller.
+
+    Returns:
+        An `InputError` if the place is wrong, else an OSError (exit code 1) with the same words.
+    """
+    message = f"cannot write {str(path)!r}: {os.strerror(error.errno) if error.errno else error}"
+    if error.errno in _WRONG_PLACE:
+        return InputError(message)
+    failure = OSError(message)
+    failure.errno = error.errno
+    return failure

@@ -139,7 +139,7 @@ def from_unet(
     """
     if not callable(unet):
         raise InputError(f"the network is a {type(unet).__name__}; it must be callable: network(x, t)")
-    scale = _finite("timestep_scale", timestep_scale)
+    scale = finite("timestep_scale", timestep_scale)
     if scale <= 0:
         raise InputError(f"timestep_scale = {scale} is not positive; it must be, e.g., 1.0 or 1000.0")
     inner = dtype or _parameter_dtype(unet)
@@ -198,7 +198,7 @@ def guided(model: Any, negative: Any, scale: float) -> Model:
     Raises:
         InputError: a scale that is not finite, or a model that is not callable.
     """
-    weight, wanted, unwanted = _finite("guidance scale", scale), as_model(model), as_model(negative)
+    weight, wanted, unwanted = finite("guidance scale", scale), as_model(model), as_model(negative)
     if weight in (0.0, 1.0):
         return wanted if weight else unwanted
 
@@ -261,7 +261,7 @@ def _warn_if_training(network: Any) -> None:
             return
 
 
-def _finite(name: str, value: Any) -> float:
+def finite(name: str, value: Any) -> float:
     """The value as a finite float."""
     try:
         number = float(value)

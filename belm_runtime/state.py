@@ -20,7 +20,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from belm_runtime.errors import InputError
+from belm_runtime.errors import InputError, unwritable
 
 _FORMAT = "belm-state-1"
 _ROWS = torch.contiguous_format
@@ -60,6 +60,7 @@ class State:
 
         Raises:
             InputError: if the folder does not exist or cannot be written.
+            OSError: if writing fails on the way, e.g. on a full disk.
         """
         target = Path(path)
         if not target.name:
@@ -73,7 +74,7 @@ class State:
             temporary.write_bytes(save(tensors, {**metadata, "sha256": _digest(tensors, metadata)}))
             os.replace(temporary, target)
         except OSError as error:
-            raise InputError(f"cannot write state {str(target)!r}: {_reason(error)}") from None
+            raise unwritable(target, error) from None
         finally:
             with suppress(OSError):
                 temporary.unlink()

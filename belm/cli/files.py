@@ -15,11 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from belm_runtime.errors import InputError
+from belm_runtime.errors import InputError, unwritable
 
-_WRONG_PLACE = {
-    errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG,
-}  # fmt: skip
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -41,7 +38,7 @@ def write_text(path: Path, text: str) -> None:
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise _explained(path, error) from None
+        raise unwritable(path, error) from None
 
 
 @contextmanager
@@ -61,7 +58,7 @@ def staged(folder: Path) -> Iterator[Path]:
         stage = Path(tempfile.mkdtemp(prefix=".belm-", dir=folder))
     except OSError as error:
         _remove_empty(made)
-        raise _explained(folder, error) from None
+        raise unwritable(folder, error) from None
     try:
         yield stage
         for file in sorted(stage.iterdir()):
@@ -70,7 +67,7 @@ def staged(folder: Path) -> Iterator[Path]:
         shutil.rmtree(stage, ignore_errors=True)
         _remove_empty(made)
         if isinstance(error, OSError) and error.errno in _FULL:
-            raise _explained(folder, error) from None
+            raise unwritable(folder, error) from None
         raise
     shutil.rmtree(stage, ignore_errors=True)
 
@@ -79,8 +76,3 @@ def _remove_empty(folders: list[Path]) -> None:
     for folder in folders:
         with suppress(OSError):
             folder.rmdir()
-
-
-def _explained(path: Path, error: OSError) -> Exception:
-    message = f"cannot write {str(path)!r}: {error.strerror}"
-    return InputError(message) if error.errno in _WRONG_PLACE else OSError(message)

@@ -12,7 +12,6 @@ import typer
 from belm.cli.files import staged
 from belm.cli.options import TextOrJson, one_of, print_json
 from belm.cli.progress import bar
-from belm.cli.sample import save
 from belm.cli.setup import Setup, read_label, read_record
 from belm_runtime.errors import InputError
 
@@ -86,7 +85,7 @@ def _run(path: Path, out: Path, given: dict[str, Any], *, alone: bool, approxima
         begin = time.perf_counter()
         back = sampler.invert(network, _newest(state) if alone else state, approximate=approximate)
         seconds = time.perf_counter() - begin
-        save(back, folder / NOISE)
+        back.save(folder / NOISE)
     return {
         **setup.record(), "method": back.method, "frame": back.frame, "spacing": sampler.grid.spacing,
         "from": "x_0" if alone else "state", "num": len(back.x), "seed": seed,

@@ -91,20 +91,8 @@ def _run(setup: Setup, seed: int, number: int, out: Path) -> tuple[dict[str, Any
             contents = (json.dumps(record, indent=2) + "\n").encode(), png(montage(state.x[:, 0].double().numpy()))
             for name, content in zip(FILES, contents, strict=False):
                 (folder / name).write_bytes(content)
-            save(state, folder / FILES[-1])
+            state.save(folder / FILES[-1])
     return record, seconds
-
-
-def save(state: State, path: Path) -> None:
-    """Save a state into a folder that is known to be writable: what fails now is the disk.
-
-    Raises:
-        OSError: if the state cannot be written.
-    """
-    try:
-        state.save(path)
-    except InputError as error:
-        raise OSError(str(error)) from None
 
 
 def _facts(state: State) -> dict[str, Any]:

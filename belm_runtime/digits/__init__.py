@@ -12,7 +12,6 @@ does and what it is for: CARD.md beside this file.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +24,7 @@ from torch import Tensor
 
 from belm_runtime.digits.network import NULL, DigitsUNet, fingerprint
 from belm_runtime.errors import InputError
-from belm_runtime.models import Model
+from belm_runtime.models import Model, finite
 
 __all__ = ["NULL", "WEIGHTS", "DigitsUNet", "denoiser", "load"]
 
@@ -95,7 +94,7 @@ def denoiser(
         InputError: a label outside 0 … 9, a guidance that is not finite, whatever `load` refuses, or (when
             called) as many labels as the batch has not.
     """
-    classes, weight = _classes(label), _weight(guidance)
+    classes, weight = _classes(label), finite("guidance", guidance)
     net = load(dtype, device) if network is None else network
     inner = net.enter.weight.dtype
 
@@ -147,14 +146,3 @@ def _classes(label: Any) -> Tensor | None:
     if wrong.size:
         raise InputError(f"label {int(wrong.flat[0])} is not a digit; it must be 0 … 9, or None for any")
     return torch.from_numpy(np.array(values, dtype=np.int64))
-
-
-def _weight(guidance: Any) -> float:
-    """The guidance as a finite float."""
-    try:
-        weight = float(guidance)
-    except (TypeError, ValueError):
-        weight = math.nan
-    if not math.isfinite(weight):
-        raise InputError(f"guidance = {guidance!r} is not a finite number; it must be, e.g., 1.0 or 3.0")
-    return weight

@@ -185,7 +185,7 @@ def test_places_that_cannot_be_written_are_named_and_left_clean(tmp_path: Path) 
         (tmp_path / ("s" * 300), "File name too long"),
         (Path("/proc/s"), "."),
     ):
-        with pytest.raises(InputError, match=f"cannot write state .*: .*{reason}") as caught:
+        with pytest.raises(InputError, match=f"cannot write .*: .*{reason}") as caught:
             state.save(place)
         assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match="cannot write state '': it names no file"):
@@ -205,7 +205,7 @@ def test_an_interrupted_write_leaves_the_old_state(
         raise error
 
     monkeypatch.setattr(os, "replace", failing)
-    with pytest.raises((InputError, KeyboardInterrupt)):
+    with pytest.raises(type(error)):
         new.save(tmp_path / "s")
     assert os.listdir(tmp_path) == ["s"]
     assert_same(State.load(tmp_path / "s"), old)
