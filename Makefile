@@ -7,7 +7,7 @@ OUT ?= belm-demo
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint types derive generate check docs clean
+.PHONY: help demo test lint types derive generate check bench docs clean
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
@@ -40,6 +40,11 @@ generate: $(BIN)/.ready ## write belm_runtime/_generated from the derivations
 
 check: $(BIN)/.ready ## compare belm_runtime/_generated with the derivations
 	$(BIN)/belm generate --check
+
+bench: $(BIN)/.ready ## measure: round trips, the convergence bound, stability constants (figure)
+	$(BIN)/python benchmarks/round_trip.py
+	$(BIN)/python benchmarks/convergence_bound.py
+	$(BIN)/python benchmarks/stability_figure.py
 
 docs: $(BIN)/.ready ## build the documentation into site/, warnings are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

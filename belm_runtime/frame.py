@@ -14,6 +14,7 @@ import numpy as np
 
 from belm_runtime._generated import frames
 from belm_runtime.errors import InputError, unknown
+from belm_runtime.number import exact
 
 _NAMED: dict[str, Fraction | None] = {"noise": Fraction(0), "flow": Fraction(1), "data": None}
 
@@ -40,10 +41,9 @@ class Frame:
         text = str(value).removeprefix("q=")
         if text in _NAMED:
             return cls(_NAMED[text])
-        try:
-            q = Fraction(text)
-        except (ValueError, ZeroDivisionError):
-            raise unknown("frame", value, _NAMED) from None
+        q = exact(text)
+        if q is None:
+            raise unknown("frame", value, _NAMED)
         if q < 0:
             raise InputError(f"frame q = {text} is negative; q must be >= 0 (0 noise, 1 flow), or 'data'")
         return cls(q)
@@ -81,9 +81,8 @@ class Frame:
             alpha: alpha at the node, number or array.
             sigma: sigma at the node, number or array.
         """
-        known = ("epsilon", "v", "sample", "flow")
-        if prediction not in known:
-            raise unknown("prediction", prediction, known)
+        if prediction not in frames.PREDICTIONS:
+            raise unknown("prediction", prediction, frames.PREDICTIONS)
         if self.q is None:
             return getattr(frames, f"data_slope_{prediction}")(alpha, sigma)
         return getattr(frames, f"slope_{prediction}")(self._number(alpha), alpha, sigma)

@@ -19,6 +19,7 @@ from typing import Any
 from belm_runtime._generated.catalogue import FACTS, FAMILIES
 from belm_runtime.errors import InputError, unknown
 from belm_runtime.frame import Frame
+from belm_runtime.number import exact
 
 Number = int | float | str | Fraction
 
@@ -63,6 +64,15 @@ class Method:
     def stages(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """Targets and operands of a two-register scheme; empty for a relation."""
         return self._family["stages"]
+
+    @property
+    def has_inverse(self) -> bool:
+        """Whether the oldest state enters, a_k != 0; the sign of a_k is the same on every grid."""
+        if self.stages:
+            return True
+        ones = {f"h{j}": Fraction(1) for j in range(1, self.k + 1)}, {f"w{j}": Fraction(1) for j in range(self.k + 1)}
+        a, _ = self.coefficients(*ones, convert=Fraction)
+        return a[-1] != 0
 
     @property
     def source(self) -> str:
@@ -132,10 +142,9 @@ def _checked(family: str, parameter: Mapping[str, Any], given: Number | None) ->
     text = parameter["default"] if given is None else str(given)
     if text is None:
         raise InputError(f"method {family!r} needs {name}, a whole number from {low} to {high}: {family}:{name}={low}")
-    try:
-        value = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        raise InputError(f"method {family!r}: {name} = {text!r} is not a number") from None
+    value = exact(text)
+    if value is None:
+        raise InputError(f"method {family!r}: {name} = {text[:40]!r} is not a number")
     above = low < value if parameter["open_low"] else low <= value
     if not (above and value <= high) or (parameter["whole"] and value.denominator != 1):
         kind = "a whole number in [" if parameter["whole"] else "in (" if parameter["open_low"] else "in ["

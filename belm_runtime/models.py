@@ -31,13 +31,14 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
+from belm_runtime._generated import frames
 from belm_runtime.errors import InputError, unknown
 
 Model = Callable[[Tensor, Tensor], Tensor]
 Level = float | Tensor
 
 #: What a network may predict: eps, alpha·eps − sigma·D, D, eps − D, in this order.
-PREDICTIONS = ("epsilon", "v", "sample", "flow")
+PREDICTIONS = frames.PREDICTIONS
 
 _warned: WeakSet[nn.Module] = WeakSet()
 

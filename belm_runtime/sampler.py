@@ -206,8 +206,7 @@ class Sampler:
             )
 
     def _refuse_without_inverse(self) -> None:
-        main = max(self.grid.steps - self.method.k + 1, 0)
-        if isinstance(self.table, Table) and (self.table.a[:main, -1] == 0).any():
+        if not self.method.has_inverse:
             raise InputError(
                 f"{self.method} has a_k = 0 and cannot be inverted exactly; choose an invertible method such as "
                 "open:k=3, or pass approximate=True with a bare x_0"

@@ -3,7 +3,7 @@
 Training timesteps are 0 … T − 1, ⌊⌉ rounds half to even:
 
     leading      t_i = (i − 1)·⌊T/N⌋ + steps_offset
-    linspace     t_i = ⌊(i − 1)(T − 1)/(N − 1)⌉
+    linspace     t_i = ⌊(i − 1)(T − 1)/(N − 1)⌉, t_1 = 0 for N = 1
     trailing     t_i = ⌊i·T/N⌉ − 1
     logsnr       log sbar uniform from timestep 0 to timestep T − 1
     karras       sbar^(1/7) uniform from timestep 0 to timestep T − 1 (Karras et al., arXiv 2206.00364, eq 5)
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from belm_runtime.curve import Curve, Flow, ratio
 from belm_runtime.errors import InputError, unknown
+from belm_runtime.number import exact
 
 FloatArray = NDArray[np.float64]
 
@@ -73,11 +74,8 @@ def read_spacing(text: str) -> tuple[str, Fraction | None]:
         return name, None
     if set(parameters) != {"p"}:
         raise InputError(f"spacing {text!r} must give the exponent p and nothing else, as in 'power:p=1.5'")
-    try:
-        power = Fraction(parameters["p"])
-    except (ValueError, ZeroDivisionError):
-        power = Fraction(0)
-    if power <= 0:
+    power = exact(parameters["p"])
+    if power is None or power <= 0:
         raise InputError(f"spacing {text!r}: p must be a decimal or a fraction > 0, as in 'power:p=1.5'")
     return name, power
 

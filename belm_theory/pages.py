@@ -34,6 +34,8 @@ def pages() -> dict[str, Page]:
     Raises:
         ValueError: if two pages declare the same claim.
     """
+    if not FOLDER.is_dir():
+        raise FileNotFoundError(f"the derivations are missing: {str(FOLDER)!r} is no folder")
     found: dict[str, Page] = {}
     for path in sorted(FOLDER.glob("*.py")):
         specification = importlib.util.spec_from_file_location(f"derivations.{path.stem}", path)

@@ -7,6 +7,9 @@ Exact coefficients: sha256 519682018ffba7e2ae8ff334b3c7ead13a9de5614a83637a9a4c7
 Generator: belm_theory.codegen, SymPy 1.14.0
 """
 
+#: What a network may predict.
+PREDICTIONS = ("epsilon", "v", "sample", "flow")
+
 
 def weight(q, alpha, sigma):
     """w."""

@@ -1,0 +1,25 @@
+"""Exact numbers from text: decimals and fractions as they are written, within sensible bounds."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+#: Longest text and largest exponent that are read: 1e-999999999 is a number of a billion digits.
+_LENGTH, _EXPONENT = 60, 300
+
+
+def exact(text: object) -> Fraction | None:
+    """The fraction that a text such as ``0.8``, ``4/5`` or ``1e-3`` writes, or None if it writes none.
+
+    Args:
+        text: anything; its `str` is read, so a float stands for its shortest decimal.
+    """
+    written = str(text).strip()
+    exponent = re.search(r"[eE]([+-]?\d+)$", written)
+    if len(written) > _LENGTH or (exponent and abs(int(exponent[1])) > _EXPONENT):
+        return None
+    try:
+        return Fraction(written)
+    except (ValueError, ZeroDivisionError):
+        return None
