@@ -14,10 +14,10 @@ from itertools import pairwise
 from typing import Any
 
 from belm_runtime import methods
-from belm_runtime.errors import InputError
 from belm_runtime.frame import Frame
 from belm_runtime.grid import Grid
 from belm_runtime.methods import Method
+from belm_runtime.table import frame_on
 from belm_theory import balls
 
 #: Schedules whose betas have an exact definition in `belm_theory.balls`.
@@ -54,15 +54,7 @@ def prepare(method: Method | str, grid: Grid, frame: Frame | str | None = None) 
         InputError: a frame that is not finite on this grid.
     """
     method = methods.parse(method)
-    chosen = method.frame if frame is None else Frame.parse(frame)
-    if method.stages and chosen != method.frame:
-        raise InputError(f"{method} is defined in the {method.frame} frame only, not in {chosen}")
-    if chosen.q == 0 and grid.alpha[-1] == 0:
-        advice = "another method, such as blend:k=3" if method.stages else "frame='flow' or another method"
-        raise InputError(f"{method} in the noise frame needs alpha > 0; this grid has alpha_N = 0: use {advice}")
-    if chosen.q is None and grid.sigma[0] == 0:
-        raise InputError("the data frame needs sigma_0 > 0; make the grid with end='first'")
-    return Setting(method, chosen, *_levels(grid))
+    return Setting(method, frame_on(method, grid, frame), *_levels(grid))
 
 
 def enclosures(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import torch
@@ -294,8 +295,7 @@ class Sampler:
         return self._finished([registers["x"], registers["y"]], [node, node], run)
 
     def _finished(self, history: list[torch.Tensor], nodes: list[int], run: Run) -> State:
-        state = self.state(history, nodes)
-        return State(state.history, state.nodes, state.method, state.frame, state.grid, state.steps, run.calls)
+        return replace(self.state(history, nodes), calls=run.calls)
 
 
 def _newest_first(

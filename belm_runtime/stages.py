@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from belm_runtime.errors import InputError
 from belm_runtime.frame import Frame
 from belm_runtime.grid import Grid
 from belm_runtime.methods import Method
@@ -96,17 +95,6 @@ class StageTable:
                 scale[target] = self.w[i - 1]
             rows.append(StageRow(i, tuple(stages)))
         return tuple(rows)
-
-
-def stage_table(method: Method, grid: Grid, frame: Frame, h: np.ndarray, w: np.ndarray) -> StageTable:
-    """The table of a two-register method.
-
-    Raises:
-        InputError: in a frame other than its own.
-    """
-    if frame != method.frame:
-        raise InputError(f"{method} is defined in the {method.frame} frame only, not in {frame}")
-    return StageTable(method, frame, grid, h, w)
 
 
 def _stage(target: str, pairs: tuple[tuple[str, Any], ...], scale: dict[str, Any], w: Any, P: Any, R: Any) -> Stage:

@@ -27,6 +27,7 @@ from belm_runtime.errors import InputError, unknown
 from belm_runtime.frame import Frame
 from belm_runtime.grid import Grid
 from belm_runtime.methods import Method
+from belm_runtime.stages import StageTable
 
 STARTS = ("adams", "ddim")
 Scalars = tuple[Any, ...]
@@ -155,30 +156,35 @@ def coefficients(
         InputError: unknown names; a frame that is not finite on this grid.
     """
     method = methods.parse(method)
-    chosen = method.frame if frame is None else Frame.parse(frame)
+    chosen = frame_on(method, grid, frame)
     if start not in STARTS:
         raise unknown("start", start, STARTS)
-    s, w = _coordinates(method, grid, chosen)
+    h = np.diff(chosen.coordinate(grid.alpha, grid.sigma))
+    w = chosen.weight(grid.alpha, grid.sigma)
     if method.stages:
-        from belm_runtime.stages import stage_table
-
-        return stage_table(method, grid, chosen, np.diff(s), w)
-    h = np.diff(s)
+        return StageTable(method, chosen, grid, h, w)
     a, b = _relations(method, h, w, start)
     return Table(method, chosen, grid, start, h, w, a, b)
 
 
-def _coordinates(method: Method, grid: Grid, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
-    """S and w at every node, or the reason why this frame is not finite here."""
-    if frame.q == 0 and grid.alpha[-1] == 0:
+def frame_on(method: Method, grid: Grid, frame: Frame | str | float | None = None) -> Frame:
+    """The frame a method runs in on a grid, its natural one by default.
+
+    Raises:
+        InputError: an unknown frame, one that is not finite on this grid, or another than a two-register method's own.
+    """
+    chosen = method.frame if frame is None else Frame.parse(frame)
+    if method.stages and chosen != method.frame:
+        raise InputError(f"{method} is defined in the {method.frame} frame only, not in {chosen}")
+    if chosen.q == 0 and grid.alpha[-1] == 0:
         advice = "use another method, such as blend:k=3" if method.stages else "use frame='flow' or another method"
         raise InputError(
             f"{method} in the noise frame needs alpha > 0, but this grid has alpha_N = 0 (sbar is infinite there); "
             f"{advice}"
         )
-    if frame.q is None and grid.sigma[0] == 0:
+    if chosen.q is None and grid.sigma[0] == 0:
         raise InputError("the data frame needs sigma_0 > 0, but this grid has sigma_0 = 0; make it with end='first'")
-    return frame.coordinate(grid.alpha, grid.sigma), frame.weight(grid.alpha, grid.sigma)
+    return chosen
 
 
 def _relations(method: Method, h: np.ndarray, w: np.ndarray, start: str) -> tuple[np.ndarray, np.ndarray]:
@@ -203,7 +209,7 @@ def _relations(method: Method, h: np.ndarray, w: np.ndarray, start: str) -> tupl
 
 
 def adams_weights(h: np.ndarray, order: int) -> Scalars:
-    """B of Adams–Bashforth of the given order for the steps h1, h2, … (nearest first).
+    """Slope weights b of Adams–Bashforth of the given order for the steps h1, h2, … (nearest first).
 
     The last step of the relation does not enter b (a_k = 0), so it need not exist on the grid.
     """

@@ -17,12 +17,6 @@ import sympy as sp
 from belm_theory.grid import positions
 
 
-def lagrange(m: int, nodes: Sequence[sp.Expr], s: sp.Expr) -> sp.Expr:
-    """The Lagrange basis polynomial l_m(s): 1 at nodes[m], 0 at the others."""
-    others = [node for index, node in enumerate(nodes) if index != m]
-    return sp.prod([(s - node) / (nodes[m] - node) for node in others], sp.Integer(1))
-
-
 def panel(j: int, m: int, h: Sequence[sp.Expr]) -> sp.Expr:
     """The integral ∫_{s_j}^{s_0} l_m(s) ds over the interior nodes s_1 … s_{k-1}.
 

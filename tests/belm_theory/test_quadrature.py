@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from fractions import Fraction
 
 import pytest
@@ -10,7 +11,7 @@ import sympy as sp
 from sympy.calculus.finite_diff import finite_diff_weights
 
 from belm_theory.grid import positions, steps
-from belm_theory.quadrature import lagrange, panel, slope_weights
+from belm_theory.quadrature import panel, slope_weights
 
 
 def random_steps(rng: random.Random, k: int) -> list[sp.Rational]:
@@ -106,6 +107,12 @@ def test_weights_are_linear_in_a() -> None:
     mixed = [t * u + (1 - t) * v for u, v in zip(first, second, strict=True)]
     blended = [t * u + (1 - t) * v for u, v in zip(slope_weights(first, h), slope_weights(second, h), strict=True)]
     assert list(slope_weights(mixed, h)) == blended
+
+
+def lagrange(m: int, nodes: Sequence[sp.Expr], s: sp.Expr) -> sp.Expr:
+    """The Lagrange basis polynomial l_m(s): 1 at nodes[m], 0 at the others."""
+    others = [node for index, node in enumerate(nodes) if index != m]
+    return sp.prod([(s - node) / (nodes[m] - node) for node in others], sp.Integer(1))
 
 
 @pytest.mark.parametrize("k", [2, 3, 4, 5])
