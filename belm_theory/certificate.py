@@ -1,31 +1,40 @@
 """Claims and certificates: what is stated, how it was decided, and the exact data that shows it.
 
-A page in derivations/ declares one claim, derives its verdict, and returns a `Certificate`. Its evidence is a list of
-records in exact data (strings of rationals and rational functions) that `belm_theory.checker`, which shares no code
-with this package, verifies again. Each kind of record is a small theorem that the checker knows how to test:
+A page in derivations/ declares one claim, derives its verdict, and returns a `Certificate`. Its **goals** are the claim
+in formal terms; its **steps** are what the argument rests on. Both are records in exact data (strings of rationals and
+rational functions), each a small theorem that `belm_theory.checker`, which shares no code with this package, decides
+again. The verdict has to follow from the goals: refuted if one fails, proved if all hold, undecided otherwise.
 
-    identity      left = right as rational functions
-    at            a relation between two expressions at a rational point (a counterexample)
-    order         a relation's order on every grid and its leading local error
-    signs         expressions that are >= 0 (or > 0) where the listed hypotheses hold
+    identity      two rational functions are equal where the hypotheses hold
+    inequality    a relation between two rational functions where the hypotheses hold; or a point that refutes it
+    value         a relation between two expressions at a rational point
+    order         a relation's exact order on every, on smooth or on uniform grids, and its leading local error
+    stages        the order of a two-register scheme, and the factor of its parasitic mode
     roots         how many roots of a rational polynomial lie inside, on and outside the unit circle
-    growth        exact products of companion matrices on a rational grid, and a bound they reach
+    schur         all roots of a polynomial with parameters lie inside the unit circle where the hypotheses hold
+    stable        products of companion matrices stay bounded on all grids of the hypotheses; or a grid that refutes it
+    barrier       no zero-stable relation of k steps has this order on uniform grids (or neutral ones only)
+    convex        the steps of a schedule's grid grow towards the noise, and the nodes at which they do not
+    open          a part of the claim that is neither proved nor refuted
+
+Hypotheses are chains of comparisons such as ``0 < h1 <= h2``; the checker reads them, and a certificate whose
+hypotheses are not all needed is false. Steps h and frame weights w of a relation are positive by the notation.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from belm_theory.method import Relation
+from belm_theory.method import Relation, TwoRegister
 from belm_theory.order import local_error, order
 from belm_theory.verdict import Verdict
 
-FORMAT = "belm-certificate-1"
+FORMAT = "belm-certificate-2"
 Record = dict[str, Any]
 
 
@@ -36,9 +45,10 @@ class Claim:
     Attributes:
         id: short name, as in ``belm verify ID``.
         statement: what is claimed, in the notation of docs/notation.md.
-        hypotheses: what is assumed.
+        hypotheses: what is assumed, as chains of comparisons between expressions in the symbols of the goals.
         source: paper and equation, or ``this project``.
         method: the catalogue method it is about, or None.
+        granted: in words, what the argument takes from textbooks and the checker does not verify.
     """
 
     id: str
@@ -46,21 +56,34 @@ class Claim:
     hypotheses: tuple[str, ...]
     source: str
     method: str | None = None
+    granted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """A decided claim with the evidence for its verdict."""
+    """A decided claim with the evidence for its verdict.
+
+    Attributes:
+        claim: what was decided.
+        verdict: how.
+        goals: the claim in formal terms.
+        steps: what the argument rests on beside the goals; all of it holds.
+        relations: those that goals and steps name; the checker verifies their order.
+    """
 
     claim: Claim
     verdict: Verdict
-    evidence: tuple[Record, ...]
+    goals: tuple[Record, ...]
+    steps: tuple[Record, ...] = ()
+    relations: tuple[Relation, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The certificate as JSON-able exact data."""
         verdict = {"verdict": self.verdict.outcome, "witness": self.verdict.witness}
         claim = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self.claim).items()}
-        return {"format": FORMAT, **claim, **verdict, "evidence": list(self.evidence)}
+        relations = {relation.name: _as_data(relation) for relation in self.relations}
+        evidence = {"relations": relations, "goals": list(self.goals), "steps": list(self.steps)}
+        return {"format": FORMAT, **claim, **verdict, **evidence}
 
     def write(self, folder: Path) -> Path:
         """Write ``ID.json`` into a folder, under a temporary name first."""
@@ -72,68 +95,141 @@ class Certificate:
         return path
 
 
-def identity(left: Any, right: Any) -> Record:
-    """Evidence that two rational functions are equal."""
-    return {"kind": "identity", "left": str(left), "right": str(right)}
+def _as_data(relation: Relation) -> Record:
+    names = {"steps": relation.h, "weights": relation.w, "a": relation.a, "b": relation.b}
+    return {**{key: [str(value) for value in values] for key, values in names.items()}, "order": int(order(relation))}
 
 
-def at(point: Mapping[str, Any], left: Any, relation: str, right: Any) -> Record:
-    """Evidence that a relation (``<``, ``<=``, ``==``, ``!=``, ``>=``, ``>``) holds at a rational point."""
-    values = {name: str(value) for name, value in point.items()}
-    return {"kind": "at", "point": values, "left": str(left), "relation": relation, "right": str(right)}
-
-
-def orders(relation: Relation) -> Record:
-    """Evidence for the order of a relation on every grid, with its leading local error coefficient."""
-    error = local_error(relation)
-    return {
-        "kind": "order",
-        "steps": [str(h) for h in relation.h],
-        "a": [str(a) for a in relation.a],
-        "b": [str(b) for b in relation.b],
-        "order": order(relation),
-        "leading": str(error.coefficient),
-    }
-
-
-def signs(expressions: Sequence[Any], *, positive: Sequence[str], ordered: Sequence[tuple[str, str]] = (),
-          unit: Sequence[str] = (), strict: bool = False) -> Record:  # fmt: skip
-    """Evidence that expressions are >= 0 (> 0 if strict).
+def identity(says: str, left: Any, right: Any, *, where: Sequence[str] = ()) -> Record:
+    """Two rational functions are equal at every point of the domain.
 
     Args:
-        expressions: rational functions.
-        positive: symbols that are > 0.
-        ordered: pairs (small, large): large = small + something > 0.
-        unit: symbols in (0, 1].
-        strict: claim > 0 instead of >= 0.
+        says: in words, what is shown (for every record).
+        left: an expression or number.
+        right: an expression or number.
+        where: hypotheses of this record alone, beside those of the claim.
     """
-    return {
-        "kind": "signs",
-        "expressions": [str(e) for e in expressions],
-        "positive": list(positive),
-        "ordered": [list(pair) for pair in ordered],
-        "unit": list(unit),
-        "strict": strict,
-    }
+    return _record("identity", says, where, left=str(left), right=str(right))
 
 
-def roots(coefficients: Sequence[Any], inside: int, on: int, outside: int, simple_on: bool) -> Record:
-    """Evidence for the position of the roots of Σ c_m z^(n-m), c given from the highest power."""
-    return {
-        "kind": "roots", "coefficients": [str(c) for c in coefficients],
-        "inside": int(inside), "on": int(on), "outside": int(outside), "simple_on": simple_on,
-    }  # fmt: skip
-
-
-def growth(weights: Sequence[Sequence[Any]], norm_at_least: Any) -> Record:
-    """Evidence that the product of the companion matrices of these rows has maximum norm >= a bound.
+def inequality(
+    says: str, left: Any, relation: str, right: Any, *, where: Sequence[str] = (),
+    point: Mapping[str, Any] | None = None, terms: Iterable[tuple[Any, Any]] | None = None,
+) -> Record:  # fmt: skip
+    """A relation (``<``, ``<=``, ``>=``, ``>``, ``!=``) between two expressions at every point of the domain.
 
     Args:
-        weights: rows a_1 … a_k of successive steps, in the order in which the steps are made.
-        norm_at_least: a rational bound.
+        says: in words.
+        left: an expression.
+        relation: the relation.
+        right: an expression.
+        where: hypotheses of this record alone.
+        point: a counterexample: values of some symbols, which may be expressions in the others.
+        terms: for <= and >=, pairs (multiplier >= 0, base) with |right - left| = Σ multiplier·base², where the
+            coefficients alone do not decide.
     """
-    return {
-        "kind": "growth",
-        "weights": [[str(a) for a in row] for row in weights],
-        "norm_at_least": str(norm_at_least),
-    }
+    extra: Record = {}
+    if point is not None:
+        extra["point"] = {str(name): str(value) for name, value in point.items()}
+    if terms is not None:
+        extra["terms"] = [[str(multiplier), str(base)] for multiplier, base in terms]
+    return _record("inequality", says, where, left=str(left), relation=relation, right=str(right), **extra)
+
+
+def value(says: str, point: Mapping[Any, Any], left: Any, relation: str, right: Any) -> Record:
+    """A relation (also ``==``, ``!=``) at one rational point."""
+    values = {str(name): str(number) for name, number in point.items()}
+    return _record("value", says, (), point=values, left=str(left), relation=relation, right=str(right))
+
+
+def orders(says: str, relation: Relation, claimed: int | None = None, *, grid: str = "every",
+           leading: Any = None) -> Record:  # fmt: skip
+    """The exact order of a relation.
+
+    Args:
+        says: in words.
+        relation: it must be among the certificate's relations.
+        claimed: the order; default the one computed on every grid.
+        grid: ``every``, ``smooth`` or ``uniform``.
+        leading: on every grid, the claimed coefficient of X^(order + 1); default the computed one.
+    """
+    extra = {}
+    if grid == "every":
+        extra["leading"] = str(local_error(relation).coefficient if leading is None else leading)
+    stated = order(relation) if claimed is None else claimed
+    return _record("order", says, (), relation=relation.name, grid=grid, order=int(stated), **extra)
+
+
+def stages(says: str, scheme: TwoRegister, claimed: int, factor: Any) -> Record:
+    """The order of a two-register scheme, and the factor by which x - y is multiplied when every slope is zero."""
+    listed = [{"target": s.target, "terms": [[operand, str(c)] for operand, c in s.terms]} for s in scheme.stages]
+    return _record("stages", says, (), stages=listed, step=str(scheme.h[0]), order=claimed, factor=str(factor))
+
+
+def roots(says: str, coefficients: Sequence[Any], inside: int, on: int, outside: int, simple_on: bool) -> Record:
+    """The position of the roots of Σ c_m z^(n-m), c given from the highest power."""
+    return _record(
+        "roots", says, (), coefficients=[str(c) for c in coefficients],
+        inside=int(inside), on=int(on), outside=int(outside), simple_on=simple_on,
+    )  # fmt: skip
+
+
+def schur(says: str, coefficients: Sequence[Any], *, where: Sequence[str] = ()) -> Record:
+    """All roots of a polynomial with parameters lie strictly inside the unit circle."""
+    return _record("schur", says, where, coefficients=[str(c) for c in coefficients])
+
+
+def stable(
+    says: str, relation: Relation, direction: str = "sampling", *, where: Sequence[str] = (),
+    grid: Sequence[Any] | None = None, ratio: Any = 1, values: Mapping[str, Any] | None = None,
+) -> Record:  # fmt: skip
+    """The products of companion matrices stay bounded on every grid of the domain.
+
+    Args:
+        says: in words.
+        relation: it must be among the certificate's relations.
+        direction: ``sampling`` or ``inversion``.
+        where: hypotheses of this record alone.
+        grid: a counterexample: the steps of one period, from the data.
+        ratio: the factor from one period to the next.
+        values: values of parameters and frame weights on that grid.
+    """
+    extra: Record = {}
+    if grid is not None:
+        extra["grid"] = {"steps": [str(h) for h in grid], "ratio": str(ratio)}
+        if values:
+            extra["grid"]["values"] = {name: str(number) for name, number in values.items()}
+    return _record("stable", says, where, relation=relation.name, direction=direction, **extra)
+
+
+def barrier(says: str, steps: int, claimed: int, multipliers: Sequence[Any], positive: Mapping[int, Any],
+            conclusion: str) -> Record:  # fmt: skip
+    """No zero-stable relation of so many steps has the order on uniform grids (``none``), or ``neutral`` ones only.
+
+    Args:
+        says: in words.
+        steps: k.
+        claimed: the order p.
+        multipliers: of E_0 … E_p.
+        positive: C_m > 0 by m, with Σ multipliers·E = Σ C_m r_m identically (see `belm_theory.barriers`).
+        conclusion: ``none`` or ``neutral``.
+    """
+    numbers = {str(m): str(c) for m, c in positive.items()}
+    listed = [str(c) for c in multipliers]
+    return _record(
+        "barrier", says, (), steps=steps, order=claimed, multipliers=listed, positive=numbers, conclusion=conclusion
+    )
+
+
+def convex(says: str, schedule: Mapping[str, Any], timesteps: Sequence[int], fails_at: Sequence[int]) -> Record:
+    """h_i < h_{i+1} in sbar at every interior node of a grid; `fails_at` lists the nodes at which it is false."""
+    return _record("convex", says, (), schedule=dict(schedule), timesteps=list(timesteps), fails_at=list(fails_at))
+
+
+def unsettled(says: str) -> Record:
+    """A part of the claim that is neither proved nor refuted."""
+    return _record("open", says, ())
+
+
+def _record(kind: str, says: str, where: Sequence[str], **fields: Any) -> Record:
+    return {"kind": kind, "says": says, **({"where": list(where)} if where else {}), **fields}

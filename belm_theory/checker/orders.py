@@ -1,0 +1,179 @@
+"""Records about orders: on every grid, on smooth grids, on uniform ones; of relations and of two-register schemes.
+
+E_m is the residual of a relation on the power s^m, nodes measured from s_0 = 0:
+
+    E_m = 0^m - Σ_j a_j s_j^m - Σ_j b_j h_j m s_j^(m-1).
+
+Its order on every grid is the largest p with E_0 = … = E_p = 0, and E_{p+1}/(p+1)! is the leading local error. On
+smooth grids s_i = S(i·eta) the E_m become series in eta; E_m starts at eta^m or later, and the order is the smallest
+exponent less one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from math import factorial
+from typing import Any
+
+from flint import fmpq_mpoly
+
+from belm_theory.checker.domain import Domain
+from belm_theory.checker.rational import MalformedError, Ratio, Ring, names_in
+from belm_theory.checker.record import HOLDS, Context, Decision, Relation, fails
+
+#: Derivatives of S (and of the weights) that are kept on smooth grids: exponents up to m + _TERMS - 1 are resolved.
+_TERMS = 4
+#: The expansion point, the slope there, and its derivatives.
+_UNKNOWNS = ("X0", "f0", "f_x", "f_xx", "f_s")
+
+
+def residuals(relation: Relation, ring: Ring, table: Mapping[str, Ratio], last: int) -> list[Ratio]:
+    """E_0 … E_last of a relation, its symbols standing for functions of a ring."""
+    steps, a, b = ([ring.read(t, table) for t in texts] for texts in (relation.steps, relation.a, relation.b))
+    nodes, total = [], ring.constant(0)
+    for step in steps:
+        total = total + step
+        nodes.append(total)
+    found = []
+    for m in range(last + 1):
+        error = ring.constant(int(m == 0))
+        for weight, s in zip(a, nodes, strict=True):
+            error = error - weight * s**m
+        if m:
+            for weight, step, s in zip(b, steps, nodes, strict=False):
+                error = error - weight * step * ring.constant(m) * s ** (m - 1)
+        found.append(error)
+    return found
+
+
+def pinned(relation: Relation, context: Context) -> str | None:
+    """What is wrong with a relation of the certificate; None if it has the order it states."""
+    question = context.ask_about(relation, {})
+    for text in relation.texts:
+        question.read(text)
+    found = residuals(relation, question.domain.ring, question.domain.table, relation.order)
+    wrong = next((m for m, error in enumerate(found) if not error.is_zero()), None)
+    return None if wrong is None else f"E_{wrong} does not vanish, so the order is below {relation.order}"
+
+
+def order(record: Mapping[str, Any], context: Context) -> Decision:
+    """The exact order of a relation, on every grid (with its leading local error), on smooth or on uniform ones."""
+    relation, claimed, grid = context.relation(record), record["order"], record["grid"]
+    if not isinstance(claimed, int) or isinstance(claimed, bool) or claimed < 0:
+        raise MalformedError(f"the order is {claimed!r}; it must be a whole number >= 0")
+    if grid == "every":
+        return _every(relation, claimed, record["leading"], context)
+    if grid == "uniform":
+        ring = Ring(len(relation.parameters))
+        table = dict(zip(sorted(relation.parameters), ring.variables, strict=False))
+        table |= {name: ring.constant(1) for name in (*relation.steps, *relation.weights)}
+        return _first_nonzero(residuals(relation, ring, table, claimed + 1), claimed)
+    if grid == "smooth":
+        return _smooth(relation, claimed)
+    raise MalformedError(f"the grid is {grid!r}; it must be 'every', 'smooth' or 'uniform'")
+
+
+def _first_nonzero(found: Sequence[Ratio], claimed: int) -> Decision:
+    first = next((m for m, error in enumerate(found) if not error.is_zero()), None)
+    if first is None:
+        return fails(f"E_{claimed + 1} vanishes, so the order is above {claimed}")
+    return HOLDS if first == claimed + 1 else fails(f"E_{first} does not vanish, so the order is {first - 1}")
+
+
+def _every(relation: Relation, claimed: int, leading: str, context: Context) -> Decision:
+    domain = Domain([], {*relation.steps, *relation.weights, *relation.parameters})
+    found = residuals(relation, domain.ring, domain.table, claimed + 1)
+    decision = _first_nonzero(found, claimed)
+    if decision is not HOLDS:
+        return decision
+    stated = domain.ring.read(leading, domain.table)
+    scaled = found[-1] / domain.ring.constant(factorial(claimed + 1))
+    return HOLDS if (scaled - stated).is_zero() else fails(f"the leading local error is not {leading[:60]}")
+
+
+def _smooth(relation: Relation, claimed: int) -> Decision:
+    """Substitute h_j = Σ_d S_d (j^d - (j-1)^d)/d! eta^d and w_j = Σ_d W_d j^d/d! eta^d."""
+    parameters = sorted(relation.parameters)
+    ring = Ring(1 + 2 * _TERMS + len(parameters))
+    eta, *rest = ring.variables
+    S, W, free = rest[:_TERMS], rest[_TERMS : 2 * _TERMS], rest[2 * _TERMS :]
+
+    def series(coefficients: Sequence[Ratio], powers: Sequence[int], first: int) -> Ratio:
+        total = ring.constant(0)
+        for d, (c, p) in enumerate(zip(coefficients, powers, strict=True), first):
+            total = total + c * ring.constant(Fraction(p, factorial(d))) * eta**d
+        return total
+
+    table = dict(zip(parameters, free, strict=True))
+    for j, name in enumerate(relation.steps, 1):
+        table[name] = series(S, [j**d - (j - 1) ** d for d in range(1, _TERMS + 1)], 1)
+    for j, name in enumerate(relation.weights):
+        table[name] = series(W, [j**d for d in range(_TERMS)], 0)
+    exponents = []
+    for m, error in enumerate(residuals(relation, ring, table, claimed + 1)):
+        if error.is_zero():
+            continue
+        exponent = _lowest(error.top) - _lowest(error.bottom)
+        if exponent >= m + _TERMS:
+            raise MalformedError(f"E_{m} vanishes beyond the {_TERMS} derivatives that are kept")
+        exponents.append(exponent)
+    found = min(exponents, default=claimed + 2) - 1
+    return HOLDS if found == claimed else fails(f"the order on smooth grids is {'above ' * (not exponents)}{found}")
+
+
+def _lowest(polynomial: fmpq_mpoly) -> int:
+    """The lowest power of the first variable."""
+    return min(exponents[0] for exponents in polynomial.monoms())
+
+
+def stages(record: Mapping[str, Any], context: Context) -> Decision:
+    """The order of a two-register scheme started from x = y, and its parasitic factor.
+
+    Each register is expanded in the step h for f = f0 + f_x·(X - X0) + f_xx·(X - X0)²/2 at node i. The exact solution
+    is X0 - h f0 + h² (f_s + f_x f0)/2; no stage sees f_s. With every slope zero x - y is multiplied by ``factor``.
+    """
+    step, factor = record["step"], record["factor"]
+    scheme = [(stage["target"], stage["terms"]) for stage in record["stages"]]
+    coefficients = [text for _, terms in scheme for _, text in terms]
+    question = context.ask(record, [*coefficients, factor])
+    for text in (*coefficients, factor):
+        question.read(text)
+    names = [step, *_UNKNOWNS, *sorted(names_in([*coefficients, factor]) - {step})]
+    if len(set(names)) < len(names):
+        raise MalformedError(f"{', '.join(_UNKNOWNS)} are the checker's own symbols")
+    ring = Ring(len(names))
+    table = dict(zip(names, ring.variables, strict=True))
+    h, start, f0, f_x, f_xx, f_s = ring.variables[: len(_UNKNOWNS) + 1]
+    half, zero, one = (ring.constant(c) for c in (Fraction(1, 2), 0, 1))
+    weighted = [(target, [(operand, ring.read(text, table)) for operand, text in terms]) for target, terms in scheme]
+
+    def slope(x: Ratio) -> Ratio:
+        return f0 + f_x * (x - start) + f_xx * (x - start) ** 2 * half
+
+    made = _run(weighted, start, start, slope)
+    exact = start - h * f0 + h**2 * (f_s + f_x * f0) * half
+    found = min(_lowest((register - exact).top) for register in made) - 1
+    if found != record["order"]:
+        return fails(f"the order is {found}")
+    # The mixing matrix keeps (1, 1), so its other eigenvalue is its trace less one.
+    left, right = _run(weighted, one, zero, lambda _: zero), _run(weighted, zero, one, lambda _: zero)
+    if not all((x + y - one).is_zero() for x, y in zip(left, right, strict=True)):
+        return fails("a stage does not keep x = y when every slope is zero")
+    trace = left[0] + right[1]
+    stated = one + ring.read(factor, table)
+    return HOLDS if (trace - stated).is_zero() else fails(f"x - y is not multiplied by {factor}")
+
+
+def _run(scheme: Any, x: Ratio, y: Ratio, slope: Callable[[Ratio], Ratio]) -> tuple[Ratio, Ratio]:
+    """The registers after all stages."""
+    registers = {"x": x, "y": y}
+    for target, terms in scheme:
+        total = x - x
+        for operand, c in terms:
+            inner = operand.removeprefix("f(").removesuffix(")")
+            if inner not in registers:
+                raise MalformedError(f"the operand {operand!r} is not known yet")
+            total = total + c * (slope(registers[inner]) if operand != inner else registers[inner])
+        registers[target] = total
+    return registers["x"], registers["y"]

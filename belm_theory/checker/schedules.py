@@ -1,0 +1,59 @@
+"""Records about concrete schedules, in ball arithmetic: comparisons are between balls that contain the exact values.
+
+The checker computes the levels itself, from the definition of the betas,
+
+    linear         beta_t = low + t/(T-1)·(high - low)
+    scaled_linear  beta_t = (sqrt(low) + t/(T-1)·(sqrt(high) - sqrt(low)))²
+    sbar(t) = sqrt(1/alphabar_t - 1),    alphabar_t = Π_{s <= t} (1 - beta_s).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+from flint import arb, ctx, fmpq
+
+from belm_theory.checker.rational import MalformedError, number
+from belm_theory.checker.record import HOLDS, Context, Decision, fails, undecided
+
+#: Working precision in bits.
+PRECISION = 256
+
+
+def convex(record: Mapping[str, Any], context: Context) -> Decision:
+    """h_i < h_{i+1} at every interior node of a grid, h_i = sbar_i - sbar_{i-1}, node 0 at sbar = 0."""
+    times = record["timesteps"]
+    sbar = [arb(0), *_sbar(record["schedule"], times)]
+    h = [after - before for before, after in pairwise(sbar)]
+    failing = []
+    for i, (here, further) in enumerate(pairwise(h), 1):
+        if here >= further:
+            failing.append(i)
+        elif not here < further:
+            return undecided(f"h_{i} and h_{i + 1} are too close to be compared with {PRECISION} bits")
+    if failing != record["fails_at"]:
+        return undecided(f"h_i < h_(i+1) fails at the nodes {failing}, not at {record['fails_at']}")
+    return fails(f"h_i < h_(i+1) fails at the nodes {failing}") if failing else HOLDS
+
+
+def _sbar(schedule: Mapping[str, Any], times: Any) -> list[arb]:
+    """The sbar at increasing whole timesteps."""
+    steps, kind = schedule["steps"], schedule["betas"]
+    ok = isinstance(times, list) and all(isinstance(t, int) and 0 <= t < steps for t in times)
+    if not ok or any(t >= later for t, later in pairwise(times)):
+        raise MalformedError(f"the timesteps must be increasing whole numbers from 0 to {steps - 1}")
+    ctx.prec = PRECISION
+    low, high = (arb(fmpq(x.numerator, x.denominator)) for x in map(number, (schedule["low"], schedule["high"])))
+    if kind not in ("linear", "scaled_linear"):
+        raise MalformedError(f"the betas are {kind!r}; they must be 'linear' or 'scaled_linear'")
+    root = kind == "scaled_linear"
+    if root:
+        low, high = low.sqrt(), high.sqrt()
+    alphabar, product = [], arb(1)
+    for t in range(steps):
+        beta = low + (high - low) * arb(fmpq(t, steps - 1))
+        product *= 1 - (beta * beta if root else beta)
+        alphabar.append(product)
+    return [(1 / alphabar[t] - 1).sqrt() for t in times]
