@@ -25,10 +25,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import sympy as sp
 
 from belm_theory.method import Relation, TwoRegister
 from belm_theory.order import local_error, order
@@ -101,7 +104,7 @@ def _as_data(relation: Relation) -> Record:
 
 
 def identity(says: str, left: Any, right: Any, *, where: Sequence[str] = ()) -> Record:
-    """Two rational functions are equal at every point of the domain.
+    """Two rational functions are equal at every point of the domain; or their difference, which refutes it.
 
     Args:
         says: in words, what is shown (for every record).
@@ -109,7 +112,7 @@ def identity(says: str, left: Any, right: Any, *, where: Sequence[str] = ()) -> 
         right: an expression or number.
         where: hypotheses of this record alone, beside those of the claim.
     """
-    return _record("identity", says, where, left=str(left), right=str(right))
+    return _record("identity", says, where, left=str(left), right=str(right), **_difference("difference", left, right))
 
 
 def inequality(
@@ -155,7 +158,9 @@ def orders(says: str, relation: Relation, claimed: int | None = None, *, grid: s
     """
     extra = {}
     if grid == "every":
-        extra["leading"] = str(local_error(relation).coefficient if leading is None else leading)
+        actual = local_error(relation).coefficient
+        extra = {"leading": str(actual if leading is None else leading)}
+        extra |= {} if leading is None else _difference("excess", leading, actual)
     stated = order(relation) if claimed is None else claimed
     return _record("order", says, (), relation=relation.name, grid=grid, order=int(stated), **extra)
 
@@ -229,6 +234,15 @@ def convex(says: str, schedule: Mapping[str, Any], timesteps: Sequence[int], fai
 def unsettled(says: str) -> Record:
     """A part of the claim that is neither proved nor refuted."""
     return _record("open", says, ())
+
+
+def _difference(name: str, left: Any, right: Any) -> Record:
+    """What refutes an equality; nothing where it holds."""
+    # Through text, so that equal names are equal symbols whatever is assumed of them.
+    names = re.findall(r"[A-Za-z_]\w*", f"{left} {right}")
+    symbols = {name: sp.Symbol(name) for name in names}
+    difference = sp.cancel(sp.sympify(str(left), symbols) - sp.sympify(str(right), symbols))
+    return {} if difference == 0 else {name: str(difference)}
 
 
 def _record(kind: str, says: str, where: Sequence[str], **fields: Any) -> Record:

@@ -20,7 +20,7 @@ from flint import fmpq_mpoly
 
 from belm_theory.checker.domain import Domain
 from belm_theory.checker.rational import MalformedError, Ratio, Ring, names_in
-from belm_theory.checker.record import HOLDS, Context, Decision, Relation, fails
+from belm_theory.checker.record import HOLDS, Context, Decision, Relation, fails, undecided
 
 #: Derivatives of S (and of the weights) that are kept on smooth grids: exponents up to m + _TERMS - 1 are resolved.
 _TERMS = 4
@@ -63,7 +63,7 @@ def order(record: Mapping[str, Any], context: Context) -> Decision:
     if not isinstance(claimed, int) or isinstance(claimed, bool) or claimed < 0:
         raise MalformedError(f"the order is {claimed!r}; it must be a whole number >= 0")
     if grid == "every":
-        return _every(relation, claimed, record["leading"], context)
+        return _every(relation, claimed, record["leading"], record.get("excess", "0"))
     if grid == "uniform":
         ring = Ring(len(relation.parameters))
         table = dict(zip(sorted(relation.parameters), ring.variables, strict=False))
@@ -81,15 +81,18 @@ def _first_nonzero(found: Sequence[Ratio], claimed: int) -> Decision:
     return HOLDS if first == claimed + 1 else fails(f"E_{first} does not vanish, so the order is {first - 1}")
 
 
-def _every(relation: Relation, claimed: int, leading: str, context: Context) -> Decision:
+def _every(relation: Relation, claimed: int, leading: str, excess: str) -> Decision:
+    """The leading local error is as stated; refuted by the stated one's excess over it."""
     domain = Domain([], {*relation.steps, *relation.weights, *relation.parameters})
     found = residuals(relation, domain.ring, domain.table, claimed + 1)
     decision = _first_nonzero(found, claimed)
     if decision is not HOLDS:
         return decision
-    stated = domain.ring.read(leading, domain.table)
-    scaled = found[-1] / domain.ring.constant(factorial(claimed + 1))
-    return HOLDS if (scaled - stated).is_zero() else fails(f"the leading local error is not {leading[:60]}")
+    stated, beyond = (domain.ring.read(text, domain.table) for text in (leading, excess))
+    actual = found[-1] / domain.ring.constant(factorial(claimed + 1))
+    if not (stated - actual - beyond).is_zero():
+        return undecided(f"the leading local error is not {leading[:60]} less {excess[:60]}")
+    return HOLDS if beyond.is_zero() else fails(f"the leading local error is not {leading[:60]}")
 
 
 def _smooth(relation: Relation, claimed: int) -> Decision:

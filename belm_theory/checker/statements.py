@@ -20,10 +20,12 @@ _COMPARE: dict[str, Callable[[Fraction, Fraction], bool]] = {
 
 
 def identity(record: Mapping[str, Any], context: Context) -> Decision:
-    """Equality at every point of the domain: decided either way, for the domain is open."""
-    left, right = record["left"], record["right"]
-    question = context.ask(record, [left, right])
+    """Equality at every point of the domain. Refuted by the ``difference``, which must be what it is and not zero."""
+    left, right, stated = record["left"], record["right"], record.get("difference", "0")
+    question = context.ask(record, [left, right, stated])
     difference = question.read(left) - question.read(right)
+    if not (difference - question.read(stated)).is_zero():
+        return undecided(f"{left[:60]} minus {right[:60]} is not {stated[:60]}")
     return HOLDS if difference.is_zero() else fails(f"{left[:60]} is not {right[:60]}")
 
 
