@@ -32,6 +32,7 @@ README = ROOT / "derivations" / "README.md"
 TEST = "tests/belm_theory/test_derivations.py"
 CHECK = "test_each_page_is_decided_and_its_certificate_holds"
 MARKS = {"proved": "proved", "refuted": "**refuted**", "undecided": "*undecided*"}
+ADMONITION = {"proved": "success", "refuted": "failure", "undecided": "question"}
 
 Decided = Mapping[str, Certificate]
 
@@ -100,7 +101,11 @@ The symbols are explained in the [notation](../notation.md). Three words recur:
 
 **Verdict.** *proved* or *refuted*, with a witness that says why; *undecided* is not a verdict about the claim.
 
-**Certificate.** The evidence as exact data. A checker that shares no code with the derivations verifies it again.
+**Certificate.** The evidence as exact data: goals, which are the claim in formal terms, and steps. A checker that
+shares no code with the derivations decides them again, and the verdict has to follow from the goals. Its records are of
+these kinds:
+
+{table(["kind", "what it shows"], [[f"`{kind}`", escaped(text)] for kind, text in evidence_kinds().items()])}
 
 ```bash
 belm verify
@@ -133,6 +138,14 @@ def evidence_kinds() -> dict[str, str]:
     return dict(re.findall(r"^    (\w+) {2,}(.+)$", inspect.getdoc(certificate) or "", re.MULTILINE))
 
 
+def evidence(found: Certificate) -> str:
+    """Goals and steps of a certificate in words, with their kind."""
+    parts = {"goal": found.goals, "step": found.steps}
+    rows = [[part, f"`{r['kind']}`", escaped(r["says"])] for part, records in parts.items() for r in records]
+    granted = "".join(f"\nGranted, from textbooks: {escaped(fact)}.\n" for fact in found.claim.granted)
+    return table(["", "kind", "in words"], rows) + granted
+
+
 def claim_page(page: Page, found: Certificate) -> str:
     """One derivation: its mathematics, claim, verdict, evidence, and how to check it."""
     claim, source = found.claim, page.path.read_text(encoding="utf-8")
@@ -141,12 +154,10 @@ def claim_page(page: Page, found: Certificate) -> str:
     # m<n is no tag; lines that are indented are formulas, which Markdown leaves alone.
     body = "\n".join(x if x.startswith("    ") else x.replace("<", "&lt;") for x in prose.splitlines())
     code = "\n".join(source.splitlines()[tree.body[0].end_lineno :]).strip()
-    kinds, meaning = Counter(record["kind"] for record in found.evidence), evidence_kinds()
-    evidence = [[f"`{kind}`", str(number), escaped(meaning[kind])] for kind, number in kinds.items()]
     method = f"\nMethod: [`{claim.method}`](methods/{claim.method.partition(':')[0]}.md)\n" if claim.method else ""
     return f"""{BUILT}# {escaped(" ".join(title.split()).rstrip("."))}
 
-!!! {"success" if found.verdict.outcome == "proved" else "failure"} "{found.verdict.outcome}: `{claim.id}`"
+!!! {ADMONITION[found.verdict.outcome]} "{found.verdict.outcome}: `{claim.id}`"
 
     {escaped(claim.statement)}
 
@@ -158,9 +169,11 @@ Source: {escaped(claim.source)}
 {method}
 {body}
 
-## Evidence
+## What the certificate holds
 
-{table(["kind", "records", "what a record shows"], evidence)}
+The goals are the claim in formal terms; the checker decides each anew, and the verdict follows from them.
+
+{evidence(found)}
 ## Check it again
 
 `belm verify` derives the claim anew and writes its certificate; `belm check` verifies the certificate with a checker

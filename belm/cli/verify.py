@@ -98,6 +98,7 @@ def _record(certificate: Certificate) -> dict[str, Any]:
     return {
         "id": claim.id, "statement": claim.statement, "hypotheses": list(claim.hypotheses),
         "verdict": verdict.outcome, "method": claim.method, "witness": verdict.witness, "source": claim.source,
+        "granted": list(claim.granted),
     }  # fmt: skip
 
 
@@ -109,6 +110,7 @@ def _show(decided: list[Certificate]) -> None:
         outcome = certificate.verdict.outcome
         hypotheses = "; ".join(certificate.claim.hypotheses)
         statement = certificate.claim.statement + (f"\nif {hypotheses}" if hypotheses else "")
+        statement += "".join(f"\ngranted: {fact}" for fact in certificate.claim.granted)
         text = f"{statement}\n[dim]{certificate.verdict.witness} ({certificate.claim.source})[/dim]"
         table.add_row(certificate.claim.id, f"[{_COLOURS[outcome]}]{outcome}[/]", text)
     Console().print(table)

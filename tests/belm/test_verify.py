@@ -15,7 +15,7 @@ from belm_theory import pages
 
 PAGES = pages.pages()
 STORED = pages.FOLDER / "certificates"
-FIELDS = ["id", "statement", "hypotheses", "verdict", "method", "witness", "source"]
+FIELDS = ["id", "statement", "hypotheses", "verdict", "method", "witness", "source", "granted"]
 CONSTANTS = ["K_sampling", "K_inversion", "K_sampling_x", "K_inversion_x"]
 KEYS = ["method", "frame", "schedule", "spacing", "steps", "levels", "hypothesis_fails_at", *CONSTANTS]
 
@@ -93,36 +93,22 @@ def test_every_stored_certificate_holds(run):
 
 def test_a_forged_certificate_is_named_with_what_is_false(run, tmp_path):
     data = stored("o-belm-is-the-second-order-method")
-    index = next(i for i, record in enumerate(data["evidence"], 1) if record["kind"] == "identity")
-    data["evidence"][index - 1]["right"] += " + h1/1000000"
+    index = next(i for i, record in enumerate(data["goals"], 1) if record["kind"] == "identity")
+    data["goals"][index - 1]["right"] += " + h1/1000000"
     forged, true = written(tmp_path, data), STORED / "proposition-5.json"
     code, out, err = run("check", true, forged)
     assert (code, err) == (1, "")
     lines = out.splitlines()
     assert lines[:2] == [f"{true}: holds", f"{forged}: FALSE"]
-    assert len(lines) == 3 and lines[2].startswith(f"  evidence {index} (identity): ")
+    assert "the goals make the claim undecided, not proved" in lines[2] and f"goal {index}: " in lines[2]
     code, out, _ = run("check", forged, "--format", "json")
     (found,) = json.loads(out)["files"]
-    assert code == 1 and len(found["false"]) == 1 and f"evidence {index}" in found["false"][0]
+    assert code == 1 and found["false"] == [lines[2].strip()]
 
 
-@pytest.mark.parametrize(
-    ("name", "kind", "field", "value"),
-    [
-        ("proposition-5", "signs", "ordered", []),
-        ("blend-damps", "roots", "inside", 7),
-        ("assumption-3", "growth", "norm_at_least", "10000000000000000"),
-        ("catalogue-orders", "order", "order", 9),
-        ("o-belm-is-frame-invariant", "at", "relation", "=="),
-    ],
-)
-def test_one_changed_field_of_each_kind_is_false(run, tmp_path, name, kind, field, value):
-    data = stored(name)
-    record = next(record for record in data["evidence"] if record["kind"] == kind)
-    assert record[field] != value
-    record[field] = value
-    code, out, _ = run("check", written(tmp_path, data))
-    assert code == 1 and f"({kind})" in out
+def test_a_changed_verdict_is_false(run, tmp_path):
+    code, out, _ = run("check", written(tmp_path, {**stored("assumption-3"), "verdict": "proved"}))
+    assert code == 1 and "the goals make the claim refuted, not proved" in out
 
 
 def test_files_that_are_no_certificates(refused, tmp_path):
@@ -132,14 +118,17 @@ def test_files_that_are_no_certificates(refused, tmp_path):
     refused("check", written(tmp_path, whole[: len(whole) // 2]), holds=("c.json", "not JSON"))
     refused("check", written(tmp_path, ""), holds=("c.json", "not JSON"))
     refused("check", written(tmp_path, "[" * 100_000), holds=("c.json", "not JSON"))
-    refused("check", written(tmp_path, []), holds=("c.json", "belm-certificate-1"))
+    refused("check", written(tmp_path, []), holds=("c.json", "belm-certificate-2"))
     refused("check", STORED / "proposition-5.json", written(tmp_path, {}), holds=("c.json",))
     data = json.loads(whole)
-    for field in FIELDS:
+    for field in [*FIELDS, "relations", "goals", "steps"]:
         without = {key: value for key, value in data.items() if key != field}
         refused("check", written(tmp_path, without), holds=("c.json", repr(field)))
+        refused("check", written(tmp_path, {**data, field: 7}), holds=("c.json", repr(field), "int"))
     refused("check", written(tmp_path, {**data, "verdict": "true"}), holds=("c.json", "'true'", "refuted"))
-    refused("check", written(tmp_path, {**data, "evidence": []}), holds=("c.json", "without evidence"))
+    refused("check", written(tmp_path, {**data, "goals": []}), holds=("c.json", "no goals"))
+    refused("check", written(tmp_path, {**data, "hypotheses": ["h1 = 2"]}), holds=("c.json", "h1 = 2"))
+    refused("check", written(tmp_path, {**data, "relations": {"o-belm": {}}}), holds=("c.json", "o-belm", "'steps'"))
     (tmp_path / "bytes.json").write_bytes(b"\xff\xfe\x00")
     refused("check", tmp_path / "bytes.json", holds=("bytes.json", "not JSON"))
 
@@ -150,31 +139,35 @@ def test_files_that_are_no_certificates(refused, tmp_path):
         ("text", "unknown kind"),
         ({"kind": ["identity"]}, "unknown kind"),
         ({"kind": "belief"}, "'belief'"),
+        ({"kind": "identity", "left": "1", "right": "1", "says": ""}, "does not say"),
         ({"kind": "identity", "left": "1"}, "'right'"),
-        ({"kind": "identity", "left": "1", "right": 1}, "incomplete"),
+        ({"kind": "identity", "left": "1", "right": 1}, "must be text"),
         ({"kind": "identity", "left": "__import__('os')", "right": "1"}, "cannot read"),
         ({"kind": "identity", "left": "x**y", "right": "1"}, "whole number"),
         ({"kind": "identity", "left": "2**99999999999", "right": "1"}, "exponent"),
-        ({"kind": "identity", "left": "1/(x - x)", "right": "1"}, "division by zero"),
-        ({"kind": "at", "point": {}, "left": "unused", "relation": "==", "right": "1"}, "'unused'"),
-        ({"kind": "at", "point": {}, "left": "1", "relation": "=", "right": "1"}, "'='"),
-        ({"kind": "order", "steps": ["h1"], "a": ["1"], "b": [], "order": -2, "leading": "h1"}, "-2"),
-        ({"kind": "order", "steps": ["h1"], "a": [], "b": [], "order": 1, "leading": "h1"}, "k steps"),
+        ({"kind": "identity", "left": "1/0", "right": "1"}, "division by zero"),
+        ({"kind": "identity", "left": "x", "right": "x", "where": "x"}, "no chain of comparisons"),
+        ({"kind": "inequality", "left": "x", "relation": "=", "right": "1"}, "'='"),
+        ({"kind": "inequality", "left": "x", "relation": "<", "right": "1", "point": ["1"]}, "point"),
+        ({"kind": "value", "point": {}, "left": "unused", "relation": "==", "right": "1"}, "'unused'"),
+        ({"kind": "value", "point": {}, "left": "1", "relation": "=", "right": "1"}, "'='"),
+        ({"kind": "order", "relation": "o-belm", "grid": "every", "order": -2, "leading": "h1"}, "-2"),
+        ({"kind": "order", "relation": "o-belm", "grid": "odd", "order": 2}, "'odd'"),
+        ({"kind": "order", "relation": "euler", "grid": "every", "order": 1, "leading": "h1"}, "'euler'"),
+        ({"kind": "stable", "relation": "o-belm", "direction": "up"}, "'up'"),
+        ({"kind": "stable", "relation": "o-belm", "direction": "sampling", "grid": {"steps": ["0"]}}, "positive"),
         ({"kind": "roots", "coefficients": ["0"], "inside": 0, "on": 0, "outside": 0, "simple_on": True}, "zero"),
         ({"kind": "roots", "coefficients": ["z"], "inside": 0, "on": 0, "outside": 0, "simple_on": True}, "'z'"),
-        ({"kind": "growth", "weights": [], "norm_at_least": "1"}, "incomplete"),
-        ({"kind": "growth", "weights": [["1/0"]], "norm_at_least": "1"}, "cannot be read"),
-        (
-            # h2 = h1 + gap_h2 would make the difference vanish if the checker's own symbol could be named.
-            {"kind": "signs", "expressions": ["h2 - h1 - gap_h2"], "positive": ["h1", "gap_h2"],
-             "ordered": [["h1", "h2"]], "unit": [], "strict": False},
-            "gap_h2",
-        ),
+        ({"kind": "barrier", "steps": 3, "order": 3, "multipliers": [], "positive": {}, "conclusion": "none"}, "p + 1"),
+        ({"kind": "barrier", "steps": 1, "order": 3, "multipliers": [], "positive": {}, "conclusion": "no"}, "2 … 12"),
+        ({"kind": "convex", "schedule": {"betas": "cosine", "low": "1", "high": "2", "steps": 9}, "timesteps": [1],
+          "fails_at": []}, "'cosine'"),
     ],
 )  # fmt: skip
 def test_malformed_evidence_is_one_line_that_names_the_file(refused, tmp_path, record, reason):
-    path = written(tmp_path, {**stored("proposition-5"), "evidence": [record]})
-    refused("check", path, holds=("c.json", "evidence 1", reason))
+    record = {"says": "something", **record} if isinstance(record, dict) else record
+    path = written(tmp_path, {**stored("proposition-5"), "steps": [record]})
+    refused("check", path, holds=("c.json", "step 1", reason))
 
 
 def test_check_needs_a_file(run):
