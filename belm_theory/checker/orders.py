@@ -11,14 +11,14 @@ exponent less one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from math import factorial
 from typing import Any
 
 from flint import fmpq_mpoly
 
-from belm_theory.checker.domain import Domain
 from belm_theory.checker.rational import MalformedError, Ratio, Ring, names_in
 from belm_theory.checker.record import HOLDS, Context, Decision, Relation, fails, undecided
 
@@ -28,15 +28,15 @@ _TERMS = 4
 _UNKNOWNS = ("X0", "f0", "f_x", "f_xx", "f_s")
 
 
-def residuals(relation: Relation, ring: Ring, table: Mapping[str, Ratio], last: int) -> list[Ratio]:
-    """E_0 … E_last of a relation, its symbols standing for functions of a ring."""
+def residuals(relation: Relation, ring: Ring, table: Mapping[str, Ratio], powers: Iterable[int]) -> list[Ratio]:
+    """E_m of a relation for some m, its symbols standing for functions of a ring."""
     steps, a, b = ([ring.read(t, table) for t in texts] for texts in (relation.steps, relation.a, relation.b))
     nodes, total = [], ring.constant(0)
     for step in steps:
         total = total + step
         nodes.append(total)
     found = []
-    for m in range(last + 1):
+    for m in powers:
         error = ring.constant(int(m == 0))
         for weight, s in zip(a, nodes, strict=True):
             error = error - weight * s**m
@@ -47,13 +47,25 @@ def residuals(relation: Relation, ring: Ring, table: Mapping[str, Ratio], last: 
     return found
 
 
+def _symbols(relation: Relation) -> list[str]:
+    return [*relation.steps, *relation.weights, *sorted(relation.parameters)]
+
+
+@lru_cache(maxsize=1024)
+def _error(relation: Relation, m: int) -> Ratio:
+    """E_m in the relation's own symbols, in lowest terms; computed once, for several records ask for it."""
+    ring = Ring(len(_symbols(relation)))
+    (error,) = residuals(relation, ring, dict(zip(_symbols(relation), ring.variables, strict=False)), [m])
+    shared = error.top.gcd(error.bottom)
+    return Ratio(error.top / shared, error.bottom / shared)
+
+
 def pinned(relation: Relation, context: Context) -> str | None:
     """What is wrong with a relation of the certificate; None if it has the order it states."""
     question = context.ask_about(relation, {})
     for text in relation.texts:
         question.read(text)
-    found = residuals(relation, question.domain.ring, question.domain.table, relation.order)
-    wrong = next((m for m, error in enumerate(found) if not error.is_zero()), None)
+    wrong = next((m for m in range(relation.order + 1) if not _error(relation, m).is_zero()), None)
     return None if wrong is None else f"E_{wrong} does not vanish, so the order is below {relation.order}"
 
 
@@ -68,7 +80,7 @@ def order(record: Mapping[str, Any], context: Context) -> Decision:
         ring = Ring(len(relation.parameters))
         table = dict(zip(sorted(relation.parameters), ring.variables, strict=False))
         table |= {name: ring.constant(1) for name in (*relation.steps, *relation.weights)}
-        return _first_nonzero(residuals(relation, ring, table, claimed + 1), claimed)
+        return _first_nonzero(residuals(relation, ring, table, range(claimed + 2)), claimed)
     if grid == "smooth":
         return _smooth(relation, claimed)
     raise MalformedError(f"the grid is {grid!r}; it must be 'every', 'smooth' or 'uniform'")
@@ -83,13 +95,14 @@ def _first_nonzero(found: Sequence[Ratio], claimed: int) -> Decision:
 
 def _every(relation: Relation, claimed: int, leading: str, excess: str) -> Decision:
     """The leading local error is as stated; refuted by the stated one's excess over it."""
-    domain = Domain([], {*relation.steps, *relation.weights, *relation.parameters})
-    found = residuals(relation, domain.ring, domain.table, claimed + 1)
+    found = [_error(relation, m) for m in range(claimed + 2)]
     decision = _first_nonzero(found, claimed)
     if decision is not HOLDS:
         return decision
-    stated, beyond = (domain.ring.read(text, domain.table) for text in (leading, excess))
-    actual = found[-1] / domain.ring.constant(factorial(claimed + 1))
+    ring = Ring(len(_symbols(relation)))
+    table = dict(zip(_symbols(relation), ring.variables, strict=False))
+    stated, beyond = (ring.read(text, table) for text in (leading, excess))
+    actual = found[-1] / ring.constant(factorial(claimed + 1))
     if not (stated - actual - beyond).is_zero():
         return undecided(f"the leading local error is not {leading[:60]} less {excess[:60]}")
     return HOLDS if beyond.is_zero() else fails(f"the leading local error is not {leading[:60]}")
@@ -102,22 +115,23 @@ def _smooth(relation: Relation, claimed: int) -> Decision:
     eta, *rest = ring.variables
     S, W, free = rest[:_TERMS], rest[_TERMS : 2 * _TERMS], rest[2 * _TERMS :]
 
-    def series(coefficients: Sequence[Ratio], powers: Sequence[int], first: int) -> Ratio:
+    def series(coefficients: Sequence[Ratio], powers: Sequence[int], first: int) -> fmpq_mpoly:
         total = ring.constant(0)
         for d, (c, p) in enumerate(zip(coefficients, powers, strict=True), first):
             total = total + c * ring.constant(Fraction(p, factorial(d))) * eta**d
-        return total
+        return total.top
 
-    table = dict(zip(parameters, free, strict=True))
-    for j, name in enumerate(relation.steps, 1):
-        table[name] = series(S, [j**d - (j - 1) ** d for d in range(1, _TERMS + 1)], 1)
-    for j, name in enumerate(relation.weights):
-        table[name] = series(W, [j**d for d in range(_TERMS)], 0)
+    k = len(relation.steps)
+    images = [series(S, [j**d - (j - 1) ** d for d in range(1, _TERMS + 1)], 1) for j in range(1, k + 1)]
+    images += [series(W, [j**d for d in range(_TERMS)], 0) for j in range(len(relation.weights))]
+    images += [symbol.top for symbol in free]
     exponents = []
-    for m, error in enumerate(residuals(relation, ring, table, claimed + 1)):
+    for m in range(claimed + 2):
+        error = _error(relation, m)
         if error.is_zero():
             continue
-        exponent = _lowest(error.top) - _lowest(error.bottom)
+        top, bottom = (part.compose(*images) for part in (error.top, error.bottom))
+        exponent = _lowest(top) - _lowest(bottom) if top != 0 else m + _TERMS
         if exponent >= m + _TERMS:
             raise MalformedError(f"E_{m} vanishes beyond the {_TERMS} derivatives that are kept")
         exponents.append(exponent)
