@@ -9,6 +9,7 @@ again. The verdict has to follow from the goals: refuted if one fails, proved if
     inequality    a relation between two rational functions where the hypotheses hold; or a point that refutes it
     value         a relation between two expressions at a rational point
     order         a relation's exact order on every, on smooth or on uniform grids, and its leading local error
+    unique        no other weights have a relation's order (of all, or of those with the same a)
     stages        the order of a two-register scheme, and the factor of its parasitic mode
     roots         how many roots of a rational polynomial lie inside, on and outside the unit circle
     schur         all roots of a polynomial with parameters lie inside the unit circle where the hypotheses hold
@@ -165,6 +166,18 @@ def orders(says: str, relation: Relation, claimed: int | None = None, *, grid: s
     return _record("order", says, (), relation=relation.name, grid=grid, order=int(stated), **extra)
 
 
+def unique(says: str, steps: int, claimed: int, unknown: str = "ab") -> Record:
+    """At most one relation of so many steps has the order on every grid.
+
+    Args:
+        says: in words.
+        steps: k.
+        claimed: the order.
+        unknown: ``ab``, or ``b`` where the weights of the states are given.
+    """
+    return _record("unique", says, (), steps=steps, order=claimed, unknown=list(unknown))
+
+
 def stages(says: str, scheme: TwoRegister, claimed: int, factor: Any) -> Record:
     """The order of a two-register scheme, and the factor by which x - y is multiplied when every slope is zero."""
     listed = [{"target": s.target, "terms": [[operand, str(c)] for operand, c in s.terms]} for s in scheme.stages]
@@ -186,7 +199,8 @@ def schur(says: str, coefficients: Sequence[Any], *, where: Sequence[str] = ()) 
 
 def stable(
     says: str, relation: Relation, direction: str = "sampling", *, where: Sequence[str] = (),
-    grid: Sequence[Any] | None = None, ratio: Any = 1, values: Mapping[str, Any] | None = None,
+    constant: int | None = None, grid: Sequence[Any] | None = None, ratio: Any = 1,
+    values: Mapping[str, Any] | None = None,
 ) -> Record:  # fmt: skip
     """The products of companion matrices stay bounded on every grid of the domain.
 
@@ -195,11 +209,12 @@ def stable(
         relation: it must be among the certificate's relations.
         direction: ``sampling`` or ``inversion``.
         where: hypotheses of this record alone.
+        constant: 1 to claim that the products are bounded by K = 1 in the maximum norm.
         grid: a counterexample: the steps of one period, from the data.
         ratio: the factor from one period to the next.
         values: values of parameters and frame weights on that grid.
     """
-    extra: Record = {}
+    extra: Record = {} if constant is None else {"constant": str(constant)}
     if grid is not None:
         extra["grid"] = {"steps": [str(h) for h in grid], "ratio": str(ratio)}
         if values:

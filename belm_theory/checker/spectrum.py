@@ -79,8 +79,8 @@ def stable(record: Mapping[str, Any], context: Context) -> Decision:
     """The products of a relation's companion matrices are bounded on all grids of the domain, in one direction.
 
     Shown by weights >= 0 (they sum to 1, so K = 1), or for constant weights by the root condition, unless the record
-    claims the ``constant`` 1. Refuted by a ``grid`` of the domain, repeated with steps scaled by ``ratio`` each time: the
-    powers of its product are unbounded.
+    claims the ``constant`` 1. Refuted by a ``grid`` of the domain, repeated with steps scaled by ``ratio`` each time:
+    the powers of its product are unbounded.
     """
     relation, direction = context.relation(record), record["direction"]
     if direction not in ("sampling", "inversion"):

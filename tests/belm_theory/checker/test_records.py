@@ -125,6 +125,24 @@ def test_stability(relation, direction, hypotheses, grid, verdict):
     assert false(verdict, record, *hypotheses, relations=[relation]) == []
 
 
+def test_the_constant_one_needs_nonnegative_weights():
+    half = blend(3, sp.Rational(1, 2)).at()
+    assert false("proved", stable("s", half, constant=1), relations=[half]) == []
+    h = sp.symbols("h1:3", positive=True)
+    mixed = Relation("mixed", 2, half.frame, (sp.Rational(3, 2), -sp.Rational(1, 2)), (-(h[0] - h[1] / 2) / h[0],), h)
+    assert false("proved", stable("s", mixed), relations=[mixed]) == []
+    assert false("undecided", stable("s", mixed, constant=1), relations=[mixed]) == []
+
+
+def test_frame_weights_of_a_grid_fit_from_row_to_row():
+    bdia = method("bdia")
+    uneven = {"grid": [1], "values": {"gamma": "1/2", "w0": 1, "w1": 1, "w2": 2}}
+    even = {"grid": [1], "values": {"gamma": "1/2", "w0": 1, "w1": 2, "w2": 4}}
+    for grid, verdict in ((uneven, "undecided"), (even, "refuted")):
+        record = stable("s", bdia, "sampling", **grid)
+        assert false(verdict, record, relations=[bdia]) == [], verdict
+
+
 def test_a_growing_grid_needs_weights_that_ignore_the_scale():
     h = sp.symbols("h1:3", positive=True)
     odd = Relation("odd", 2, o_belm().frame, (1 - h[0], h[0]), (-(h[0] + h[0] * h[1]) / h[0],), h)
