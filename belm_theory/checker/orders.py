@@ -6,7 +6,7 @@ E_m is the residual of a relation on the power s^m, nodes measured from s_0 = 0:
 
 Its order on every grid is the largest p with E_0 = … = E_p = 0, and E_{p+1}/(p+1)! is the leading local error. On
 smooth grids s_i = S(i·eta) the E_m become series in eta; E_m starts at eta^m or later, and the order is the smallest
-exponent less one.
+exponent less one. The same conditions tell whether the weights are the only ones of their order.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 
 from flint import fmpq_mpoly
 
+from belm_theory.checker.domain import Atom, Domain
 from belm_theory.checker.rational import MalformedError, Ratio, Ring, names_in
 from belm_theory.checker.record import HOLDS, Context, Decision, Relation, fails, undecided
 
@@ -142,6 +143,41 @@ def _smooth(relation: Relation, claimed: int) -> Decision:
 def _lowest(polynomial: fmpq_mpoly) -> int:
     """The lowest power of the first variable."""
     return min(exponents[0] for exponents in polynomial.monoms())
+
+
+def unique(record: Mapping[str, Any], context: Context) -> Decision:
+    """At most one k-step relation has the order, on every grid: of all weights, or of all b that belong to given a.
+
+    E_0 = … = E_p = 0 says P(s_0) = Σ a_j P(s_j) + Σ (b_j h_j) P'(s_j) for every polynomial P of degree <= p. Let P_m
+    vanish on the first m of the data P(s_1), P'(s_1), P(s_2), … (a given: on P'(s_1), P'(s_2), …): these conditions are
+    triangular in the unknown weights, which are unique because the diagonal does not vanish for positive steps.
+    """
+    k, p, unknown = record["steps"], record["order"], record["unknown"]
+    if not isinstance(k, int) or not isinstance(p, int) or not 2 <= k <= 12 or unknown not in (["a", "b"], ["b"]):
+        raise MalformedError("unique needs 2 … 12 steps, an order, and the unknown weights ['a', 'b'] or ['b']")
+    names = [f"h{j}" for j in range(1, k + 1)]
+    domain = Domain([Atom("0", name, True) for name in names], set(names))
+    nodes = [domain.read(" + ".join(names[:j])) for j in range(1, k + 1)]
+    data = [(node, slope) for node in nodes[:-1] for slope in (False, True)] + [(nodes[-1], False)]
+    if unknown == ["b"]:  # P' is any polynomial of degree <= p - 1, and its values are the data
+        data, p = [(node, False) for node in nodes[:-1]], p - 1
+    if p + 1 < len(data):
+        return undecided(f"{len(data)} unknown weights have {p + 1} conditions")
+    one = domain.ring.constant(1)
+    for m in range(len(data)):
+        values = [_newton(node, [zero for zero, _ in data[:m]], slope, one) for node, slope in data]
+        if any(not value.is_zero() for value in values[:m]) or domain.sign(values[m]) not in ("+", "-"):
+            return undecided(f"condition {m} does not determine the next weight")
+    return HOLDS
+
+
+def _newton(s: Ratio, zeros: Sequence[Ratio], slope: bool, one: Ratio) -> Ratio:
+    """Π (s - zero), or its derivative."""
+    value, derivative = one, one - one
+    for zero in zeros:
+        derivative = derivative * (s - zero) + value
+        value = value * (s - zero)
+    return derivative if slope else value
 
 
 def stages(record: Mapping[str, Any], context: Context) -> Decision:
