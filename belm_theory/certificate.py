@@ -241,9 +241,14 @@ def barrier(says: str, steps: int, claimed: int, multipliers: Sequence[Any], pos
     )
 
 
-def convex(says: str, schedule: Mapping[str, Any], timesteps: Sequence[int], fails_at: Sequence[int]) -> Record:
-    """h_i < h_{i+1} in sbar at every interior node of a grid; `fails_at` lists the nodes at which it is false."""
-    return _record("convex", says, (), schedule=dict(schedule), timesteps=list(timesteps), fails_at=list(fails_at))
+def convex(says: str, schedule: Mapping[str, Any], timesteps: Sequence[int], fails_at: Sequence[int], *,
+           exact: bool = False) -> Record:  # fmt: skip
+    """h_i < h_{i+1} in sbar at every interior node of a grid; `fails_at` lists the nodes at which it is false.
+
+    With `exact` it is claimed at every interior node but those listed, and its negation at these.
+    """
+    nodes = {"timesteps": list(timesteps), "fails_at": list(fails_at)}
+    return _record("convex", says, (), schedule=dict(schedule), **nodes, **({"exact": True} if exact else {}))
 
 
 def unsettled(says: str) -> Record:

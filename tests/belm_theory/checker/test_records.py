@@ -190,5 +190,8 @@ def test_the_nodes_of_a_schedule():
     assert failing
     assert false("refuted", convex("s", SD15, times, failing)) == []
     assert false("undecided", convex("s", SD15, times, failing[:-1])) == []
+    assert false("proved", convex("s", SD15, times, failing, exact=True)) == []
+    for wrong in (failing[:-1], [1, *failing], []):
+        assert false("undecided", convex("s", SD15, times, wrong, exact=True)) == []
     with pytest.raises(MalformedError, match="increasing"):
         false("refuted", convex("s", SD15, times[::-1], failing))
