@@ -115,12 +115,20 @@ def _exponent(relation: Relation, m: int, terms: int = 4) -> int:
     eta = sp.Symbol("eta", positive=True)
     table = dict(zip(relation.h, smooth_steps(relation.k, eta, terms), strict=True))
     table.update(zip(relation.w, smooth_weights(relation.k, eta, terms), strict=False))
+    series = [table.get(symbol, symbol) for symbol in relation.symbols]
+    ring = sp.QQ[(eta, *sorted(set().union(*(s.free_symbols for s in series)) - {eta}, key=str))].ring
+    images = [ring.from_expr(sp.expand(s)) for s in series]
 
     def first_power(expression: sp.Expr) -> int:
         # The exponent of a product is the sum over its factors, each of which stays small.
         _, factors = sp.factor_list(expression, *relation.symbols)
-        powers = [(min(p for (p,) in sp.Poly(sp.expand(f.subs(table)), eta).monoms()), n) for f, n in factors]
-        return sum(power * multiplicity for power, multiplicity in powers)
+        images_of = [(image(sp.Poly(f, *relation.symbols)), n) for f, n in factors]
+        return sum(n * min((powers[0] for powers in value), default=m + terms) for value, n in images_of)
+
+    def image(polynomial: sp.Poly) -> PolyElement:
+        products = (prod((s**n for s, n in zip(images, powers, strict=True) if n), start=ring.one) * c
+                    for powers, c in polynomial.terms())  # fmt: skip
+        return sum(products, ring.zero)
 
     numerator, denominator = sp.fraction(residual(relation, m))
     exponent = first_power(numerator) - first_power(denominator)
