@@ -179,9 +179,18 @@ def unique(says: str, steps: int, claimed: int, unknown: str = "ab") -> Record:
 
 
 def stages(says: str, scheme: TwoRegister, claimed: int, factor: Any) -> Record:
-    """The order of a two-register scheme, and the factor by which x - y is multiplied when every slope is zero."""
+    """The order of a two-register scheme, and the factor by which x - y is multiplied when every slope is zero.
+
+    Where the claimed ones are wrong the actual ones go beside them, to refute them.
+    """
     listed = [{"target": s.target, "terms": [[operand, str(c)] for operand, c in s.terms]} for s in scheme.stages]
-    return _record("stages", says, (), stages=listed, step=str(scheme.h[0]), order=claimed, factor=str(factor))
+    found, kept = order(scheme), sp.expand(scheme.mixing.trace() - 1)
+    actual: Record = {} if found == claimed else {"order": int(found)}
+    actual |= {"factor": str(kept)} if _difference("factor", factor, kept) else {}
+    extra = {"actual": actual} if actual else {}
+    return _record(
+        "stages", says, (), stages=listed, step=str(scheme.h[0]), order=claimed, factor=str(factor), **extra
+    )
 
 
 def roots(says: str, coefficients: Sequence[Any], inside: int, on: int, outside: int, simple_on: bool) -> Record:

@@ -185,14 +185,16 @@ def stages(record: Mapping[str, Any], context: Context) -> Decision:
 
     Each register is expanded in the step h for f = f0 + f_x·(X - X0) + f_xx·(X - X0)²/2 at node i. The exact solution
     is X0 - h f0 + h² (f_s + f_x f0)/2; no stage sees f_s. With every slope zero x - y is multiplied by ``factor``.
+    Refuted by the ``actual`` order and factor, which must be what they are.
     """
     step, factor = record["step"], record["factor"]
+    refuting = {"order": record["order"], "factor": factor, **record.get("actual", {})}
     scheme = [(stage["target"], stage["terms"]) for stage in record["stages"]]
-    coefficients = [text for _, terms in scheme for _, text in terms]
-    question = context.ask(record, [*coefficients, factor])
-    for text in (*coefficients, factor):
+    texts = [*(text for _, terms in scheme for _, text in terms), factor, refuting["factor"]]
+    question = context.ask(record, texts)
+    for text in texts:
         question.read(text)
-    names = [step, *_UNKNOWNS, *sorted(names_in([*coefficients, factor]) - {step})]
+    names = [step, *_UNKNOWNS, *sorted(names_in(texts) - {step})]
     if len(set(names)) < len(names):
         raise MalformedError(f"{', '.join(_UNKNOWNS)} are the checker's own symbols")
     ring = Ring(len(names))
@@ -207,15 +209,16 @@ def stages(record: Mapping[str, Any], context: Context) -> Decision:
     made = _run(weighted, start, start, slope)
     exact = start - h * f0 + h**2 * (f_s + f_x * f0) * half
     found = min(_lowest((register - exact).top) for register in made) - 1
-    if found != record["order"]:
-        return fails(f"the order is {found}")
     # The mixing matrix keeps (1, 1), so its other eigenvalue is its trace less one.
     left, right = _run(weighted, one, zero, lambda _: zero), _run(weighted, zero, one, lambda _: zero)
     if not all((x + y - one).is_zero() for x, y in zip(left, right, strict=True)):
-        return fails("a stage does not keep x = y when every slope is zero")
-    trace = left[0] + right[1]
-    stated = one + ring.read(factor, table)
-    return HOLDS if (trace - stated).is_zero() else fails(f"x - y is not multiplied by {factor}")
+        return undecided("a stage does not keep x = y when every slope is zero")
+    claimed, actual = (ring.read(text, table) for text in (factor, refuting["factor"]))
+    if found != refuting["order"] or not (left[0] + right[1] - one - actual).is_zero():
+        return undecided(f"the order is {found}, not {refuting['order']}, or the factor is not {refuting['factor']}")
+    if found != record["order"]:
+        return fails(f"the order is {found}")
+    return HOLDS if (claimed - actual).is_zero() else fails(f"x - y is not multiplied by {factor}")
 
 
 def _run(scheme: Any, x: Ratio, y: Ratio, slope: Callable[[Ratio], Ratio]) -> tuple[Ratio, Ratio]:

@@ -178,6 +178,12 @@ def test_two_register_schemes():
     assert false("refuted", stages("s", edict, 0, p**2)) == []
     assert false("refuted", stages("s", edict, 2, p**2)) == []
     assert false("refuted", stages("s", edict, 1, p)) == []
+    wrong = stages("s", edict, 0, p)
+    assert wrong["actual"] == {"order": 1, "factor": "p**2"} and false("refuted", wrong) == []
+    for actual in ({}, {"order": 1}, {"order": 2, "factor": "p**2"}, {"order": 1, "factor": "p**3"}):
+        assert false("undecided", {**wrong, "actual": actual}) == [], actual
+    wrong["stages"][0]["terms"][0][1] = "2"
+    assert false("undecided", wrong) == []
 
 
 def test_the_nodes_of_a_schedule():
