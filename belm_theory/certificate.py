@@ -188,9 +188,7 @@ def stages(says: str, scheme: TwoRegister, claimed: int, factor: Any) -> Record:
     actual: Record = {} if found == claimed else {"order": int(found)}
     actual |= {"factor": str(kept)} if _difference("factor", factor, kept) else {}
     extra = {"actual": actual} if actual else {}
-    return _record(
-        "stages", says, (), stages=listed, step=str(scheme.h[0]), order=claimed, factor=str(factor), **extra
-    )
+    return _record("stages", says, (), stages=listed, step=str(scheme.h[0]), order=claimed, factor=str(factor), **extra)
 
 
 def roots(says: str, coefficients: Sequence[Any], inside: int, on: int, outside: int, simple_on: bool) -> Record:
