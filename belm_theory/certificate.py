@@ -16,6 +16,7 @@ again. The verdict has to follow from the goals: refuted if one fails, proved if
     stable        products of companion matrices stay bounded on all grids of the hypotheses; or a grid that refutes it
     barrier       no zero-stable relation of k steps has this order on uniform grids (or neutral ones only)
     convex        the steps of a schedule's grid grow towards the noise, and the nodes at which they do not
+    level         the alpha of one timestep of a schedule against an exact number
     open          a part of the claim that is neither proved nor refuted
 
 Hypotheses are chains of comparisons such as ``0 < h1 <= h2``; the checker reads them, and a certificate whose
@@ -256,6 +257,11 @@ def convex(says: str, schedule: Mapping[str, Any], timesteps: Sequence[int], fai
     """
     nodes = {"timesteps": list(timesteps), "fails_at": list(fails_at)}
     return _record("convex", says, (), schedule=dict(schedule), **nodes, **({"exact": True} if exact else {}))
+
+
+def level(says: str, schedule: Mapping[str, Any], timestep: int, relation: str, right: Any) -> Record:
+    """The alpha of one timestep of a schedule against an exact number (``<`` or ``>``)."""
+    return _record("level", says, (), schedule=dict(schedule), timestep=timestep, relation=relation, right=str(right))
 
 
 def unsettled(says: str) -> Record:

@@ -10,12 +10,13 @@ The checker computes the levels itself, from the definition of the betas,
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
 from flint import arb, ctx, fmpq
 
-from belm_theory.checker.rational import MalformedError, number
+from belm_theory.checker.rational import MalformedError, Ring, number
 from belm_theory.checker.record import HOLDS, Context, Decision, fails, undecided
 
 #: Working precision in bits.
@@ -42,6 +43,23 @@ def convex(record: Mapping[str, Any], context: Context) -> Decision:
     return HOLDS if shown else fails(f"h_i < h_(i+1) fails at the nodes {failing}")
 
 
+def level(record: Mapping[str, Any], context: Context) -> Decision:
+    """The alpha = sqrt(alphabar) of one timestep against an exact number: ``<`` or ``>``, decided either way."""
+    relation, text = record["relation"], record["right"]
+    if relation not in ("<", ">"):
+        raise MalformedError(f"the relation is {relation!r}; it must be '<' or '>'")
+    (sbar,) = _sbar(record["schedule"], [record["timestep"]])
+    alpha, right = 1 / (1 + sbar * sbar).sqrt(), _ball(Ring(0).read(text, {}).value())
+    if not (alpha < right or alpha > right):
+        return undecided(f"alpha and {text[:60]} are too close to be compared with {PRECISION} bits")
+    shown = alpha < right if relation == "<" else alpha > right
+    return HOLDS if shown else fails(f"alpha {relation} {text[:60]} is false")
+
+
+def _ball(value: Fraction) -> arb:
+    return arb(fmpq(value.numerator, value.denominator))
+
+
 def _sbar(schedule: Mapping[str, Any], times: Any) -> list[arb]:
     """The sbar at increasing whole timesteps."""
     steps, kind = schedule["steps"], schedule["betas"]
@@ -49,7 +67,7 @@ def _sbar(schedule: Mapping[str, Any], times: Any) -> list[arb]:
     if not ok or any(t >= later for t, later in pairwise(times)):
         raise MalformedError(f"the timesteps must be increasing whole numbers from 0 to {steps - 1}")
     ctx.prec = PRECISION
-    low, high = (arb(fmpq(x.numerator, x.denominator)) for x in map(number, (schedule["low"], schedule["high"])))
+    low, high = (_ball(number(schedule[end])) for end in ("low", "high"))
     if kind not in ("linear", "scaled_linear"):
         raise MalformedError(f"the betas are {kind!r}; they must be 'linear' or 'scaled_linear'")
     root = kind == "scaled_linear"

@@ -41,6 +41,9 @@ def of_record(record: dict[str, Any]) -> Iterator[tuple[str, tuple[Any, ...], An
                 yield f"multiplier {index + 1}", ("terms", index, 0), f"({multiplier}) + 1"
         case "value":
             yield "relation", ("relation",), OPPOSITE[record["relation"]]
+        case "level":
+            yield "relation", ("relation",), SWAPPED[record["relation"]]
+            yield "bound", ("right",), "0" if record["relation"] == "<" else "1"
         case "order":
             yield "order above", ("order",), record["order"] + 1
             if record["order"]:

@@ -15,6 +15,7 @@ from belm_theory.certificate import (
     convex,
     identity,
     inequality,
+    level,
     orders,
     roots,
     schur,
@@ -28,6 +29,7 @@ from belm_theory.checker.rational import MalformedError
 from belm_theory.method import Relation
 from belm_theory.verdict import Outcome, Verdict
 
+DDPM = {"betas": "linear", "low": "1/10000", "high": "1/50", "steps": 1000}
 SD15 = {"betas": "scaled_linear", "low": "17/20000", "high": "3/250", "steps": 1000}
 
 
@@ -67,6 +69,11 @@ def false(verdict: Outcome, goals: Any, *hypotheses: str, steps: Any = (), relat
         (schur("s", [2, 1]), (), "proved"),
         (unsettled("nobody knows"), (), "undecided"),
         (convex("s", SD15, [1, 501], []), (), "proved"),
+        (level("s", DDPM, 0, "<", 1), (), "proved"),
+        (level("s", DDPM, 0, ">", 1), (), "refuted"),
+        (level("s", DDPM, 0, ">", "99994999/100000000"), (), "proved"),
+        (level("s", DDPM, 0, "<", "1 - 1/20000"), (), "proved"),
+        (level("s", {**SD15, "steps": 2, "low": "3/4", "high": "3/4"}, 1, "<", "1/4"), (), "undecided"),
         (barrier("s", 3, 3, ["9/2", -12, 9, -2], {1: 1, 3: "3/2"}, "none"), (), "proved"),
         (barrier("s", 3, 3, ["9/2", -12, 9, -3], {1: 1, 3: "3/2"}, "none"), (), "undecided"),
         (barrier("s", 2, 2, [1, -4, 2], {2: 1}, "neutral"), (), "proved"),
