@@ -158,12 +158,13 @@ def orders(says: str, relation: Relation, claimed: int | None = None, *, grid: s
         grid: ``every``, ``smooth`` or ``uniform``.
         leading: on every grid, the claimed coefficient of X^(order + 1); default the computed one.
     """
-    extra = {}
+    found, extra = order(relation), {}
+    stated = found if claimed is None else claimed
     if grid == "every":
-        actual = local_error(relation).coefficient
+        # A wrong order fails before its leading error is looked at.
+        actual = local_error(relation).coefficient if stated == found else sp.Integer(0)
         extra = {"leading": str(actual if leading is None else leading)}
         extra |= {} if leading is None else _difference("excess", leading, actual)
-    stated = order(relation) if claimed is None else claimed
     return _record("order", says, (), relation=relation.name, grid=grid, order=int(stated), **extra)
 
 

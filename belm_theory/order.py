@@ -40,6 +40,13 @@ class LocalError:
 @cache
 def residual(relation: Relation, m: int) -> sp.Expr:
     """The residual E_m of the relation on the Newton polynomial of degree m, as one factored fraction."""
+    numerator, denominator = _fraction(relation, m)
+    return sp.factor(numerator.as_expr()) / denominator if numerator else sp.Integer(0)
+
+
+@cache
+def _fraction(relation: Relation, m: int) -> tuple[PolyElement, sp.Expr]:
+    """E_m as an expanded numerator, which is zero exactly when E_m is, and a factored denominator."""
     ring = sp.QQ[relation.symbols].ring
     nodes = [ring.from_expr(node) for node in positions(relation.h)]
     doubled = [node for node in reversed(nodes[1:-1]) for _ in range(2)]
@@ -57,8 +64,10 @@ def residual(relation: Relation, m: int) -> sp.Expr:
     return _sum_of_fractions([(c, v) for c, v in terms if c != 0 and v != 0], relation.symbols)
 
 
-def _sum_of_fractions(terms: list[tuple[sp.Expr, PolyElement]], symbols: tuple[sp.Symbol, ...]) -> sp.Expr:
-    """Σ coefficient · polynomial over one common denominator; zero exactly when its numerator is the zero polynomial.
+def _sum_of_fractions(
+    terms: list[tuple[sp.Expr, PolyElement]], symbols: tuple[sp.Symbol, ...]
+) -> tuple[PolyElement, sp.Expr]:
+    """Σ coefficient · polynomial over one common denominator: numerator and denominator.
 
     The denominators are products of known factors, so their least common multiple needs no polynomial gcd.
     """
@@ -74,7 +83,7 @@ def _sum_of_fractions(terms: list[tuple[sp.Expr, PolyElement]], symbols: tuple[s
         missing = {f: int(n - dict(factors).get(f, 0)) for f, n in common.items()}
         lift = prod((ring.from_expr(f) ** n for f, n in missing.items()), start=ring.one)
         total += ring.from_expr(numerator / constant) * lift * polynomial
-    return sp.factor(total.as_expr()) / sp.prod([f**n for f, n in common.items()]) if total else sp.Integer(0)
+    return total, sp.prod([f**n for f, n in common.items()])
 
 
 def order(method: Method) -> int:
@@ -82,7 +91,7 @@ def order(method: Method) -> int:
     if isinstance(method, TwoRegister):
         return _two_register_order(method)
     m = 0
-    while residual(method, m) == 0:
+    while not _fraction(method, m)[0]:
         m += 1
     return m - 1
 
