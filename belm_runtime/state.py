@@ -94,7 +94,15 @@ class State:
             state = cls(history, tuple(record.pop("nodes")), **record, versions=json.loads(metadata["versions"]))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"state {source!r} is damaged: {error}") from None
-        return replace(state, history=tuple(_moved(x, device) for x in state.history))
+        return state.to(device)
+
+    def to(self, device: str | torch.device) -> State:
+        """The same state on another device.
+
+        Raises:
+            InputError: if there is no such device.
+        """
+        return replace(self, history=tuple(_moved(x, device) for x in self.history))
 
 
 def made_with() -> dict[str, str]:
