@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from belm.cli.app import main
-from belm_runtime import State, digits
+from belm_runtime import Sampler, Schedule, State, digits
 from belm_runtime.shards import SETTINGS, Shards
 
 SMALL = ["--steps", "6", "--num", "10", "--batch-size", "4", "--seed", "3", "--label", "all"]
@@ -54,6 +54,14 @@ def test_shards_are_the_samples_of_one_batch_after_the_other(sampled, tmp_path):
     # The same samples by another batch size: the same numbers up to rounding.
     whole = State.load(tmp_path / "state.safetensors").x
     torch.testing.assert_close(torch.cat([state.x for state in states]), whole, rtol=0, atol=1e-11)
+
+
+def test_the_last_batch_is_sampled_in_full(sampled):
+    grid = Schedule.preset("ddpm").grid(6)
+    model = digits.denoiser(label=[8, 9, 0, 1], dtype=torch.float64)
+    full = Sampler("blend:k=3", grid).sample(model, grid.noise((4, 1, 8, 8), 3, first=8))
+    last = State.load(sampled / "shard-00002.safetensors")
+    assert all(torch.equal(x, y[:2]) for x, y in zip(last.history, full.history, strict=True))
 
 
 def test_labels_take_turns_over_all_samples(run, tmp_path):
