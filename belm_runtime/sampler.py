@@ -19,8 +19,10 @@ import torch
 
 from belm_runtime.amplification import amplification
 from belm_runtime.errors import InputError, unknown
+from belm_runtime.exact import Exact
 from belm_runtime.frame import Frame
 from belm_runtime.grid import Grid
+from belm_runtime.integer import Integer, Step
 from belm_runtime.methods import Method, parse
 from belm_runtime.models import PREDICTIONS
 from belm_runtime.recurrence import Relation, march, march_stages, way_down, way_up
@@ -33,6 +35,20 @@ from belm_runtime.table import Table, coefficients
 ARITHMETIC = {"float64": torch.float64, "float32": torch.float32}
 #: Above this amplification in x an inversion warns: float64 rounding alone may then exceed 1e-11.
 WARN_AMPLIFICATION = 1e5
+
+
+def read_arithmetic(arithmetic: str | Integer) -> tuple[Integer | None, torch.dtype]:
+    """The options of integer arithmetic, or None, and the dtype of the states.
+
+    Raises:
+        InputError: an unknown name or option.
+    """
+    text = str(arithmetic)
+    if text.partition(":")[0] == "integer":
+        return (arithmetic if isinstance(arithmetic, Integer) else Integer.parse(text)), torch.float64
+    if text not in ARITHMETIC:
+        raise unknown("arithmetic", text, [*ARITHMETIC, "integer"])
+    return None, ARITHMETIC[text]
 
 
 class AmplificationWarning(UserWarning):
@@ -49,11 +65,12 @@ class Sampler:
         prediction: what the model predicts.
         dtype: the dtype of the states.
         table: the coefficient table.
+        exact: the integers of ``arithmetic="integer"``, else None.
     """
 
     def __init__(
         self, method: Method | str, grid: Grid, *,
-        arithmetic: str = "float64", frame: Frame | str | float | None = None, prediction: str = "epsilon",
+        arithmetic: str | Integer = "float64", frame: Frame | str | float | None = None, prediction: str = "epsilon",
         start: str = "adams", progress: Progress | None = None,
     ) -> None:  # fmt: skip
         """Build the coefficient table; everything wrong with the call is found here.
@@ -61,25 +78,27 @@ class Sampler:
         Args:
             method: object or string, e.g. ``"blend:k=3,theta=0.8"``.
             grid: the grid, N steps.
-            arithmetic: ``float64`` or ``float32``, the dtype of the states whatever the model runs in.
+            arithmetic: ``float64`` or ``float32``, the dtype of the states whatever the model runs in; or ``integer``
+                for a round trip that is exact to the last bit, with options as in ``integer:bound=32,batch=16``.
             frame: default the method's natural frame.
             prediction: ``epsilon``, ``v`` (alpha·eps - sigma·D), ``sample`` (D) or ``flow`` (eps - D).
             start: ``adams`` (rising order) or ``ddim`` (the paper's).
             progress: called with (steps done, steps) after each step.
 
         Raises:
-            InputError: unknown names, or a frame or prediction that is not finite on this grid.
+            InputError: unknown names, or a frame or prediction that is not finite on this grid; for integers also a
+                method without inverse, or a range that does not fit.
         """
-        if arithmetic not in ARITHMETIC:
-            raise unknown("arithmetic", arithmetic, ARITHMETIC)
         if prediction not in PREDICTIONS:
             raise unknown("prediction", prediction, PREDICTIONS)
         self.method, self.grid, self.prediction = parse(method), grid, prediction
-        self.arithmetic, self.dtype, self.progress = arithmetic, ARITHMETIC[arithmetic], progress
+        options, self.dtype = read_arithmetic(arithmetic)
+        self.arithmetic, self.progress = str(arithmetic), progress
         self.table: Table | StageTable = coefficients(self.method, grid, frame=frame, start=start)
         self.frame = self.table.frame
         if grid.alpha[-1] == 0 and prediction == "epsilon":
             raise InputError("alpha_N = 0: epsilon says nothing about the data there; predict v, sample or flow")
+        self.exact = None if options is None else Exact(options, self.table, prediction)
 
     def __repr__(self) -> str:
         """The method, frame, grid and arithmetic."""
@@ -108,10 +127,10 @@ class Sampler:
         if not 0 <= stop <= here:
             raise InputError(f"stop = {stop} is not between 0 and the state's node {here}")
         if isinstance(self.table, StageTable):
-            return self._stages(model, history, range(here, stop, -1))
+            return self._stages(model, x, history, range(here, stop, -1))
         relations = self._downward[self.grid.steps - here : self.grid.steps - stop]
         self._refuse_too_short(relations, history)
-        return self._relations(model, history, nodes, relations)
+        return self._relations(model, x, history, nodes, relations)
 
     @torch.no_grad()
     def invert(
@@ -141,16 +160,19 @@ class Sampler:
             raise InputError("approximate inversion starts from a bare x_0, not from a State")
         if approximate and isinstance(self.table, StageTable):
             raise InputError(f"{self.method} has no approximate inversion; its exact one costs the same")
+        if approximate and self.exact is not None:
+            raise InputError("approximate inversion is not exact in any arithmetic; use it with arithmetic='float64'")
         if not approximate:
-            self.check_inverse()
+            # Integers do not round on the way back from a state; from x_0 alone the start's error is amplified.
+            self.check_inverse(warn=self.exact is None or bare)
         history, nodes = self.entry(x, 0, downwards=False)
         here = max(nodes)
         if not here <= stop <= self.grid.steps:
             raise InputError(f"stop = {stop} is not between the state's node {here} and N = {self.grid.steps}")
         if isinstance(self.table, StageTable):
-            return self._stages(model, history, range(here + 1, stop + 1), inverse=True)
+            return self._stages(model, x, history, range(here + 1, stop + 1), inverse=True)
         relations = self.upward(here, stop, None if bare else len(history), approximate)
-        return self._relations(model, history, nodes, relations)
+        return self._relations(model, x, history, nodes, relations)
 
     def state(self, history: Sequence[torch.Tensor], nodes: Sequence[int]) -> State:
         """A state of this sampler from known values, e.g. reference starting values.
@@ -161,6 +183,12 @@ class Sampler:
         """
         names = str(self.method), str(self.frame), self.grid.fingerprint
         return State(tuple(history), tuple(map(int, nodes)), *names, self.grid.steps)
+
+    def rounded(self, x: torch.Tensor, node: int | None = None) -> torch.Tensor:
+        """What a run makes of x at a node (default N): in the sampler's arithmetic, on the grid of its integers."""
+        if self.exact is None:
+            return x.to(self.dtype)
+        return self.exact.rounded(x, self.grid.steps if node is None else node)
 
     def amplification(self, direction: str = "inversion", coordinates: str = "x") -> float:
         """K of this table: how much a perturbation of the states can grow (see `belm_runtime.amplification`)."""
@@ -218,8 +246,8 @@ class Sampler:
                 f"this state holds {len(history)}"
             )
 
-    def check_inverse(self) -> None:
-        """Refuse a method without inverse; warn where inverting amplifies rounding.
+    def check_inverse(self, warn: bool = True) -> None:
+        """Refuse a method without inverse; warn where inverting amplifies rounding, unless told not to.
 
         Raises:
             InputError: the method has a_k = 0.
@@ -229,7 +257,7 @@ class Sampler:
                 f"{self.method} has a_k = 0 and cannot be inverted exactly; choose an invertible method such as "
                 "open:k=3, or pass approximate=True with a bare x_0"
             )
-        factor = self._amplification_in_x
+        factor = self._amplification_in_x if warn else 1.0
         if factor > WARN_AMPLIFICATION:
             advice = "open:k=3 inverts with little amplification"
             warnings.warn(
@@ -290,8 +318,13 @@ class Sampler:
             )
 
     def _relations(
-        self, model: Model, history: list[torch.Tensor], nodes: list[int], relations: list[Relation]
-    ) -> State:
+        self, model: Model, x: torch.Tensor | State, history: list[torch.Tensor], nodes: list[int],
+        relations: list[Relation],
+    ) -> State:  # fmt: skip
+        if self.exact is not None:
+            made = [relation.target for relation in reversed(relations)]
+            kept = [*made, *nodes][: self.depth] if made else nodes
+            return self._integers(model, x, history, nodes, self.exact.along(relations, nodes), kept)
         run = Run(model, self.grid, self.method.k, self.dtype, history[0], len(relations), self.progress)
         slopes = [run.predict(x, node) for x, node in self._reevaluate(history, nodes, relations)]
         made = run.watch(march(relations, history, slopes, run.predict, self._keep(relations)), nodes[0])
@@ -310,15 +343,29 @@ class Sampler:
         needed = max((len(r.slopes) - n for n, r in enumerate(relations)), default=0) - 1
         return [(x, node) for x, node in list(zip(history, nodes, strict=True))[1 : needed + 1] if node > 0]
 
-    def _stages(self, model: Model, history: list[torch.Tensor], span: range, inverse: bool = False) -> State:
+    def _stages(
+        self, model: Model, x: torch.Tensor | State, history: list[torch.Tensor], span: range, inverse: bool = False
+    ) -> State:
         assert isinstance(self.table, StageTable)
+        here = span.start - 1 if inverse else span.start
+        if self.exact is not None:
+            steps = self.exact.through(span, inverse, alone=not isinstance(x, State))
+            node = steps[-1].node if steps else here
+            return self._integers(model, x, history, [here, here], steps, [node, node])
         rows = {row.i: row for row in self.table.stage_rows(self.prediction)}
         registers = {"x": history[0], "y": history[1]}
         run = Run(model, self.grid, self.method.k, self.dtype, history[0], len(span), self.progress)
-        here = span.start - 1 if inverse else span.start
         made = run.watch(march_stages([rows[i] for i in span], registers, run.predict, inverse), here)
         node = made[-1] if made else here
         return self._finished([registers["x"], registers["y"]], [node, node], run)
+
+    def _integers(
+        self, model: Model, x: torch.Tensor | State, history: list[torch.Tensor], nodes: list[int],
+        steps: list[Step], kept: list[int],
+    ) -> State:  # fmt: skip
+        assert self.exact is not None
+        states, conditions, calls = self.exact.run(model, x, history, nodes, steps, kept, self.progress)
+        return replace(self.state(states, kept), calls=calls, conditions=conditions)
 
     def _finished(self, history: list[torch.Tensor], nodes: list[int], run: Run) -> State:
         return replace(self.state(history, nodes), calls=run.calls)

@@ -13,6 +13,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -38,6 +39,7 @@ class State:
         steps: N of that grid.
         calls: model calls of the run that made this state.
         versions: what it was made with.
+        conditions: for integer arithmetic, what the bits of the predictions depend on, and the spacings; else empty.
     """
 
     history: tuple[torch.Tensor, ...]
@@ -48,6 +50,7 @@ class State:
     steps: int
     calls: int = 0
     versions: Mapping[str, str] = field(default_factory=lambda: made_with())
+    conditions: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def x(self) -> torch.Tensor:
@@ -66,7 +69,8 @@ class State:
             raise InputError(f"cannot write state {str(path)!r}: it names no file, as in 'seed.safetensors'")
         # One copy a state: safetensors refuses tensors that share memory, as the two registers of a fresh EDICT state.
         tensors = {f"x{n}": x.detach().cpu().clone(memory_format=_ROWS) for n, x in enumerate(self.history)}
-        record = {key: getattr(self, key) for key in ("method", "frame", "grid", "steps", "calls", "nodes")}
+        kept = ("method", "frame", "grid", "steps", "calls", "nodes", "conditions")
+        record = {key: getattr(self, key) for key in kept}
         metadata = {"format": _FORMAT, "record": json.dumps(record), "versions": json.dumps(dict(self.versions))}
         return write(target, save(tensors, {**metadata, "sha256": _digest(tensors, metadata)}))
 

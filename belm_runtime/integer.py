@@ -1,0 +1,241 @@
+"""A run in integers: exact to the last bit in both directions, whatever the method amplifies.
+
+    n_target = n_old + r,    n_old = n_target - r,    r = round(Σ c'·n + Σ b'·prediction),
+
+r from the same operands in the same order both ways (`belm_runtime.lattice`). Integers stand in float64 below 2^51,
+where the two sums are exact. Products and sums are made by separate operations: fused ones round differently in the
+body and at the end of a tensor, and the bits of a sample would depend on how many there are.
+
+Integers that leave the range would still be added and subtracted, with a wrong result that looks right. So the largest
+of every step stays on the device until the run is over, and decides then whether there is a result.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+
+from belm_runtime.assignment import Assignment, Key
+from belm_runtime.errors import InputError
+from belm_runtime.grid import Grid, whole
+from belm_runtime.lattice import RANGE
+from belm_runtime.methods import read
+from belm_runtime.models import as_model, finite
+from belm_runtime.number import exact
+from belm_runtime.run import Model, Progress, Run, described
+
+
+@dataclass(frozen=True)
+class Integer:
+    """The options of integer arithmetic; its string is ``integer:bound=32,batch=16``.
+
+    Attributes:
+        bound: how large |x| has to fit at least, in units of sqrt(alpha² + sigma²), and half of what |prediction| may
+            reach for the certified range.
+        batch: how many samples the model sees at every call, whatever is asked for: fewer are padded with the first
+            one, more are taken in turns. None: as many as there are.
+        force: continue states that were made under other conditions.
+    """
+
+    bound: float = 32.0
+    batch: int | None = None
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        if not finite("bound", self.bound) > 0:
+            raise InputError(f"bound = {self.bound} must be > 0; 32 standard deviations are the default")
+        if self.batch is not None:
+            whole("batch", self.batch, 1)
+
+    def __str__(self) -> str:
+        """The string that `parse` reads, without what is as usual."""
+        values = {"bound": f"{self.bound:g}", "batch": self.batch, "force": int(self.force)}
+        given = [f"{f.name}={values[f.name]}" for f in fields(self) if getattr(self, f.name) != f.default]
+        return "integer" + (f":{','.join(given)}" if given else "")
+
+    @classmethod
+    def parse(cls, text: str) -> Integer:
+        """The options a string gives.
+
+        Raises:
+            InputError: an unknown option, or a value that is not a number.
+        """
+        _, given = read(text)
+        values: dict[str, Any] = {}
+        for name, value in given.items():
+            number = exact(value)
+            if name not in ("bound", "batch", "force") or number is None:
+                right = "as in integer:bound=32,batch=16"
+                raise InputError(f"arithmetic {text!r}: {name}={value} is not an option, {right}")
+            values[name] = float(number) if name == "bound" else number
+        if "batch" in values:
+            values["batch"] = int(values["batch"]) if values["batch"].denominator == 1 else float(values["batch"])
+        if "force" in values:
+            values["force"] = bool(values["force"])
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a run in either direction.
+
+    Attributes:
+        node: the node that is made.
+        assignments: in order of sampling.
+        inverse: undo them, last first.
+    """
+
+    node: int
+    assignments: tuple[Assignment, ...]
+    inverse: bool = False
+
+    @property
+    def ordered(self) -> tuple[Assignment, ...]:
+        """The assignments in the order of the run."""
+        return self.assignments[::-1] if self.inverse else self.assignments
+
+
+def march(
+    steps: Sequence[Step], integers: dict[Key, torch.Tensor], spacing: Mapping[Key, float],
+    predict: Callable[[torch.Tensor, int], torch.Tensor], kept: Sequence[Key],
+) -> Iterator[tuple[int, torch.Tensor]]:  # fmt: skip
+    """Run steps one after the other.
+
+    Args:
+        steps: in order.
+        integers: known states by name; changed in place, only those that are still needed are held.
+        spacing: of all states.
+        predict: the prediction for a state x at a node.
+        kept: what has to be there at the end.
+
+    Yields:
+        (node made, the largest integer of the step) after each step.
+    """
+    uses = _last_uses(steps)
+    slopes: dict[Key, torch.Tensor] = {}
+    for n, step in enumerate(steps):
+        peaks = []
+        for assignment in step.ordered:
+            for key, node, _ in assignment.slopes:
+                if key not in slopes:
+                    slopes[key] = predict(integers[key] * spacing[key], node)
+            made = increment(assignment, integers, slopes, spacing)
+            old, target = assignment.old, assignment.target
+            if old is None:
+                # -0 is made 0, so that equal integers are equal bits.
+                integers[target] = made.add_(0.0)
+            elif step.inverse:
+                old, target = target, old
+                integers[target] = torch.sub(integers[old], made, out=made)
+            else:
+                integers[target] = made.add_(integers[old])
+            peaks.append(largest(made))
+        for known in (integers, slopes):
+            for key in [key for key in known if uses.get(key, -1) <= n and key not in kept]:
+                del known[key]
+        yield step.node, torch.stack(peaks).amax()
+
+
+def increment(
+    assignment: Assignment, integers: Mapping[Key, torch.Tensor], slopes: Mapping[Key, torch.Tensor],
+    spacing: Mapping[Key, float],
+) -> torch.Tensor:  # fmt: skip
+    """round(Σ (c·C/C_target)·n + Σ (b/C_target)·prediction), from the same operands in the same order both ways."""
+    own = spacing[assignment.target]
+    pairs = [(c * spacing[key] / own, integers[key]) for key, c in assignment.states]
+    pairs += [(b / own, slopes[key]) for key, _, b in assignment.slopes]
+    if not pairs:
+        assert assignment.old is not None
+        return torch.zeros_like(integers[assignment.old if assignment.old in integers else assignment.target])
+    (first, operand), *others = pairs
+    total = operand * first
+    product = torch.empty_like(total) if others else total
+    for coefficient, operand in others:
+        total.add_(torch.mul(operand, coefficient, out=product))
+    return total.round_()
+
+
+def to_integers(x: torch.Tensor, spacing: float) -> torch.Tensor:
+    """round(x/C), in memory of its own; -0 is made 0."""
+    return (x.to(torch.float64) / spacing).round_().add_(0.0).contiguous()
+
+
+def largest(n: torch.Tensor) -> torch.Tensor:
+    """The largest size in a tensor, NaN if there is one, as a scalar on its device."""
+    if not n.numel():
+        return n.new_zeros(())
+    low, high = torch.aminmax(n)
+    return torch.maximum(-low, high)
+
+
+def _last_uses(steps: Sequence[Step]) -> dict[Key, int]:
+    """The last step that reads or makes each state."""
+    uses = {}
+    for n, step in enumerate(steps):
+        for a in step.assignments:
+            ends = (a.target,) if a.old is None else (a.target, a.old)
+            for key in (*ends, *(key for key, _ in a.states), *(key for key, _, _ in a.slopes)):
+                uses[key] = n
+    return uses
+
+
+class Evaluation:
+    """The model at a fixed batch size; it notes in which dtype the network answers."""
+
+    def __init__(self, model: Model, batch: int, expected: str | None = None) -> None:
+        """Wrap a model; `expected` is the dtype that its predictions had when the state was made."""
+        self.model, self.batch, self.dtype = as_model(model), batch, expected
+
+    def __call__(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """The prediction for x, part by part."""
+        missing = -len(x) % self.batch
+        if missing:
+            x, t = (torch.cat([value, value[:1].expand(missing, *value.shape[1:])]) for value in (x, t))
+        parts = [self._part(x[n : n + self.batch], t[n : n + self.batch]) for n in range(0, max(len(x), 1), self.batch)]
+        whole_batch = parts[0] if len(parts) == 1 else torch.cat(parts)
+        return whole_batch[: len(x) - missing] if missing else whole_batch
+
+    def _part(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        prediction = self.model(x, t)
+        if not isinstance(prediction, torch.Tensor) or prediction.shape != x.shape:
+            raise InputError(f"the model returned {described(prediction)} for x of shape {tuple(x.shape)}")
+        dtype = str(prediction.dtype).removeprefix("torch.")
+        if self.dtype not in (None, dtype):
+            raise InputError(
+                f"the model answers in {dtype}, and answered in {self.dtype} when the state was made: the bits "
+                "would differ; use the same dtype, or force it (integer:force=1)"
+            )
+        self.dtype = dtype
+        return prediction
+
+
+class IntegerRun(Run):
+    """A run whose steps report their largest integer."""
+
+    def __init__(
+        self, model: Evaluation, grid: Grid, k: int, like: torch.Tensor, total: int, progress: Progress | None,
+        room: float,
+    ) -> None:  # fmt: skip
+        """Prepare a run in which |x| up to `room` standard deviations fits."""
+        super().__init__(model, grid, k, torch.float64, like, total, progress)
+        self.peak, self.room = torch.zeros((), dtype=torch.float64, device=like.device), room
+
+    def bad(self, value: torch.Tensor) -> torch.Tensor:
+        """Whether the largest integer is out of range or NaN; the first such is kept."""
+        out = ~(value < RANGE)
+        self.peak = torch.where(out & (self.first_bad < 0), value, self.peak)
+        return out
+
+    def reason(self) -> str:
+        """What went wrong at the first bad step."""
+        if not math.isfinite(peak := float(self.peak)):
+            return super().reason()
+        return (
+            f"an integer reached {peak:.2g}, beyond the range of 2^51 = 2.3e+15; states up to {self.room:.3g} standard "
+            "deviations fit; check the model, or give a larger bound (integer:bound=…)"
+        )
