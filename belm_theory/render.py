@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from belm_theory.derivation import DIRECTIONS, Derivation, frame_expressions, parameter_range, undone
+from belm_theory.derivation import DIRECTIONS, Derivation, error_in_x, frame_expressions, parameter_range, undone
 from belm_theory.frame import frame_name
 from belm_theory.method import Relation, Stage, TwoRegister
 from belm_theory.order import residual
@@ -63,7 +63,7 @@ def sections(found: Derivation) -> Sections:
     """The page as titled lists of lines."""
     method = found.method
     ranges = [Line(f"{p.name} in {parameter_range(found.family, p.name)}") for p in method.parameters]
-    frame = [Line(f"{frame_name(method.frame)}: dX/ds = f")]
+    frame = [Line(f"{frame_name(method.frame)}: dX/ds = f" + "; its steps are negative" * method.frame.is_data)]
     frame += [_equation(name, name, value) for name, value in frame_expressions(method.frame).items()]
     body = _of_stages(method) if isinstance(method, TwoRegister) else _of_relation(found, method)
     orders = [Line(f"{found.order} on every grid"), Line(f"{found.order_smooth} on smooth grids s_i = S(i/N), S' > 0")]
@@ -111,6 +111,7 @@ def _of_relation(found: Derivation, method: Relation) -> Sections:
         "Leading local error": [
             _equation(f"tau / X^({p + 1})", rf"\tau / X^{{({p + 1})}}", error.coefficient),
             Line(f"X^({p + 1}) = f^({p})", f"X^{{({p + 1})}} = f^{{({p})}}"),
+            _equation(f"in x: w_{{i-1}} tau / f^({p})", rf"w_{{i-1}}\tau / f^{{({p})}}", error_in_x(method, error)),
         ],
         "Inverse": back,
     }
