@@ -15,6 +15,7 @@ vanish to higher order in eta because neighbouring steps agree to first order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import prod
@@ -123,6 +124,22 @@ def _exponent(relation: Relation, m: int, terms: int = 4) -> int:
     if exponent >= m + terms:
         raise ArithmeticError(f"{relation.name}: E_{m} vanishes beyond the {terms} derivatives kept")
     return exponent
+
+
+def residual_uniform(a: Sequence[sp.Expr], b: Sequence[sp.Expr], m: int) -> sp.Expr:
+    """E_m on the power s^m itself for unit steps: nodes 0, 1, …, k."""
+    states = sum((weight * sp.Integer(j) ** m for j, weight in enumerate(a, 1)), sp.Integer(0))
+    slopes = sum((weight * m * sp.Integer(j) ** (m - 1) for j, weight in enumerate(b, 1) if m), sp.Integer(0))
+    return sp.Integer(int(m == 0)) - states - slopes
+
+
+def order_uniform(relation: Relation) -> int:
+    """The order on uniform grids."""
+    unit = relation.at(**{symbol.name: sp.Integer(1) for symbol in (*relation.h, *relation.w)})
+    m = 0
+    while sp.cancel(residual_uniform(unit.a, unit.b, m)) == 0:
+        m += 1
+    return m - 1
 
 
 def _two_register_order(method: TwoRegister) -> int:
