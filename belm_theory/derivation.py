@@ -19,6 +19,7 @@ from belm_theory.method import Method, Relation, Stage, TwoRegister
 from belm_theory.order import LocalError, local_error, order, order_smooth
 from belm_theory.stability import Direction, zero_stable
 from belm_theory.verdict import Verdict
+from belm_theory.xform import levels
 
 DIRECTIONS: tuple[Direction, ...] = ("sampling", "inversion")
 
@@ -121,12 +122,14 @@ def frame_expressions(frame: Frame) -> dict[str, sp.Expr]:
 
 
 def error_in_x(method: Relation, error: LocalError) -> sp.Expr:
-    """The leading local error of x_{i-1} over f^(p): w_{i-1}·E_{p+1}/(p+1)!, in the levels alpha0, sigma0 of node i-1.
+    """The leading local error of x_{i-1} over f^(p): w_{i-1}·E_{p+1}/(p+1)!, its w those of the method's frame.
 
-    The slope f = eps - q·D is differentiated p times by the frame's s.
+    The slope f = eps - q·D is differentiated p times by the frame's s; the levels of node i-1+j are alphaj, sigmaj.
     """
-    alpha, sigma = sp.symbols("alpha0 sigma0", positive=True)
-    return method.frame.weight(alpha, sigma) * error.coefficient
+    w = [method.frame.weight(alpha, sigma) for alpha, sigma in zip(*levels(method.k), strict=True)]
+    if not method.w:
+        return w[0] * error.coefficient
+    return sp.cancel(method.w[0] * error.coefficient).subs(dict(zip(method.w, w, strict=True)))
 
 
 def parameter_range(family: Family, name: str) -> str:
