@@ -36,7 +36,7 @@ from typing import Any
 import sympy as sp
 
 from belm_theory.method import Relation, TwoRegister
-from belm_theory.order import local_error, order
+from belm_theory.order import local_error, order, order_smooth, order_uniform
 from belm_theory.verdict import Verdict
 
 FORMAT = "belm-certificate-2"
@@ -157,13 +157,17 @@ def orders(says: str, relation: Relation, claimed: int | None = None, *, grid: s
         claimed: the order; default the one computed on every grid.
         grid: ``every``, ``smooth`` or ``uniform``.
         leading: on every grid, the claimed coefficient of X^(order + 1); default the computed one.
+
+    Where the claimed order is wrong the actual one goes beside it, to refute it.
     """
-    found, extra = order(relation), {}
+    found = order(relation) if grid == "every" else order_smooth(relation)
+    if grid == "uniform":
+        found = order_uniform(relation)
     stated = found if claimed is None else claimed
+    extra: Record = {} if stated == found else {"actual": int(found)}
     if grid == "every":
-        # A wrong order fails before its leading error is looked at.
-        actual = local_error(relation).coefficient if stated == found else sp.Integer(0)
-        extra = {"leading": str(actual if leading is None else leading)}
+        actual = local_error(relation).coefficient
+        extra["leading"] = str(actual if leading is None else leading)
         extra |= {} if leading is None else _difference("excess", leading, actual)
     return _record("order", says, (), relation=relation.name, grid=grid, order=int(stated), **extra)
 

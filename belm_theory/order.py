@@ -15,6 +15,7 @@ vanish to higher order in eta because neighbouring steps agree to first order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import prod
@@ -24,6 +25,7 @@ from sympy.polys.rings import PolyElement
 
 from belm_theory.grid import positions, smooth_steps, smooth_weights
 from belm_theory.method import Method, Relation, TwoRegister
+from belm_theory.quotient import Terms, is_zero, one_quotient
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,12 @@ class LocalError:
 @cache
 def residual(relation: Relation, m: int) -> sp.Expr:
     """The residual E_m of the relation on the Newton polynomial of degree m, as one factored fraction."""
-    numerator, denominator = _fraction(relation, m)
+    numerator, denominator = one_quotient(_terms(relation, m), relation.symbols)
     return sp.factor(numerator.as_expr()) / denominator if numerator else sp.Integer(0)
 
 
-@cache
-def _fraction(relation: Relation, m: int) -> tuple[PolyElement, sp.Expr]:
-    """E_m as an expanded numerator, which is zero exactly when E_m is, and a factored denominator."""
+def _terms(relation: Relation, m: int) -> Terms:
+    """E_m as a sum of weights times values and slopes of the Newton polynomial of degree m."""
     ring = sp.QQ[relation.symbols].ring
     nodes = [ring.from_expr(node) for node in positions(relation.h)]
     doubled = [node for node in reversed(nodes[1:-1]) for _ in range(2)]
@@ -61,37 +62,16 @@ def _fraction(relation: Relation, m: int) -> tuple[PolyElement, sp.Expr]:
     terms = [(sp.Integer(1), value(nodes[0], zeros))]
     terms += [(-a, value(s, zeros)) for a, s in zip(relation.a, nodes[1:], strict=True)]
     terms += [(-b * h, derivative(s)) for b, h, s in zip(relation.b, relation.h, nodes[1:], strict=False)]
-    return _sum_of_fractions([(c, v) for c, v in terms if c != 0 and v != 0], relation.symbols)
+    return [(c, v) for c, v in terms if c != 0 and v != 0]
 
 
-def _sum_of_fractions(
-    terms: list[tuple[sp.Expr, PolyElement]], symbols: tuple[sp.Symbol, ...]
-) -> tuple[PolyElement, sp.Expr]:
-    """Σ coefficient · polynomial over one common denominator: numerator and denominator.
-
-    The denominators are products of known factors, so their least common multiple needs no polynomial gcd.
-    """
-    ring = sp.QQ[symbols].ring
-    fractions = [sp.fraction(sp.together(coefficient)) for coefficient, _ in terms]
-    factored = [sp.factor_list(denominator, *symbols) for _, denominator in fractions]
-    common: dict[sp.Expr, int] = {}
-    for _, factors in factored:
-        for factor, power in factors:
-            common[factor] = max(power, common.get(factor, 0))
-    total = ring.zero
-    for (numerator, _), (constant, factors), (_, polynomial) in zip(fractions, factored, terms, strict=True):
-        missing = {f: int(n - dict(factors).get(f, 0)) for f, n in common.items()}
-        lift = prod((ring.from_expr(f) ** n for f, n in missing.items()), start=ring.one)
-        total += ring.from_expr(numerator / constant) * lift * polynomial
-    return total, sp.prod([f**n for f, n in common.items()])
-
-
+@cache
 def order(method: Method) -> int:
     """The order on every grid."""
     if isinstance(method, TwoRegister):
         return _two_register_order(method)
-    m = 0
-    while not _fraction(method, m)[0]:
+    m = 1  # E_0 = 1 - Σ a_j vanishes in every relation
+    while is_zero(_terms(method, m), method.symbols):
         m += 1
     return m - 1
 
@@ -144,6 +124,22 @@ def _exponent(relation: Relation, m: int, terms: int = 4) -> int:
     if exponent >= m + terms:
         raise ArithmeticError(f"{relation.name}: E_{m} vanishes beyond the {terms} derivatives kept")
     return exponent
+
+
+def residual_uniform(a: Sequence[sp.Expr], b: Sequence[sp.Expr], m: int) -> sp.Expr:
+    """E_m on the power s^m itself for unit steps: nodes 0, 1, …, k."""
+    states = sum((weight * sp.Integer(j) ** m for j, weight in enumerate(a, 1)), sp.Integer(0))
+    slopes = sum((weight * m * sp.Integer(j) ** (m - 1) for j, weight in enumerate(b, 1) if m), sp.Integer(0))
+    return sp.Integer(int(m == 0)) - states - slopes
+
+
+def order_uniform(relation: Relation) -> int:
+    """The order on uniform grids."""
+    unit = relation.at(**{symbol.name: sp.Integer(1) for symbol in (*relation.h, *relation.w)})
+    m = 0
+    while sp.cancel(residual_uniform(unit.a, unit.b, m)) == 0:
+        m += 1
+    return m - 1
 
 
 def _two_register_order(method: TwoRegister) -> int:

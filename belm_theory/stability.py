@@ -48,7 +48,12 @@ def characteristic(relation: Relation, direction: Direction = "sampling") -> sp.
 
 
 def zero_stable(method: Method, direction: Direction = "sampling") -> Verdict:
-    """Whether the method is zero-stable on every grid, in the given direction."""
+    """Whether the method is zero-stable, in the given direction, by what holds for all grids at once.
+
+    Returns:
+        proved: on every grid; refuted: on no grid with uniform steps, or not invertible; undecided: it depends on the
+        grid, with the condition under which K = 1 (the derivations decide for families of grids).
+    """
     if isinstance(method, TwoRegister):
         return _two_register(method, direction)
     if direction == "inversion" and invertible(method).outcome != "proved":

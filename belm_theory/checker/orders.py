@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
+from itertools import count
 from math import factorial
 from typing import Any
 
@@ -71,45 +72,50 @@ def pinned(relation: Relation, context: Context) -> str | None:
 
 
 def order(record: Mapping[str, Any], context: Context) -> Decision:
-    """The exact order of a relation, on every grid (with its leading local error), on smooth or on uniform ones."""
+    """The exact order of a relation, on every grid (with its leading local error), on smooth or on uniform ones.
+
+    Refuted by the ``actual`` order, or by the ``excess`` of the stated leading error over the actual one.
+    """
     relation, claimed, grid = context.relation(record), record["order"], record["grid"]
     if not isinstance(claimed, int) or isinstance(claimed, bool) or claimed < 0:
         raise MalformedError(f"the order is {claimed!r}; it must be a whole number >= 0")
-    if grid == "every":
-        return _every(relation, claimed, record["leading"], record.get("excess", "0"))
-    if grid == "uniform":
-        ring = Ring(len(relation.parameters))
-        table = dict(zip(sorted(relation.parameters), ring.variables, strict=False))
-        table |= {name: ring.constant(1) for name in (*relation.steps, *relation.weights)}
-        return _first_nonzero(residuals(relation, ring, table, range(claimed + 2)), claimed)
-    if grid == "smooth":
-        return _smooth(relation, claimed)
-    raise MalformedError(f"the grid is {grid!r}; it must be 'every', 'smooth' or 'uniform'")
+    if grid not in _GRIDS:
+        raise MalformedError(f"the grid is {grid!r}; it must be 'every', 'smooth' or 'uniform'")
+    found = _GRIDS[grid](relation)
+    if found != record.get("actual", claimed):
+        return undecided(f"the order is {found}, not {record.get('actual', claimed)}")
+    if found != claimed:
+        return fails(f"the order is {found}, not {claimed}")
+    return _leading(relation, claimed, record["leading"], record.get("excess", "0")) if grid == "every" else HOLDS
 
 
-def _first_nonzero(found: Sequence[Ratio], claimed: int) -> Decision:
-    first = next((m for m, error in enumerate(found) if not error.is_zero()), None)
-    if first is None:
-        return fails(f"E_{claimed + 1} vanishes, so the order is above {claimed}")
-    return HOLDS if first == claimed + 1 else fails(f"E_{first} does not vanish, so the order is {first - 1}")
+def _on_every(relation: Relation) -> int:
+    return _first(not _error(relation, m).is_zero() for m in count()) - 1
 
 
-def _every(relation: Relation, claimed: int, leading: str, excess: str) -> Decision:
+def _on_uniform(relation: Relation) -> int:
+    ring = Ring(len(relation.parameters))
+    table = dict(zip(sorted(relation.parameters), ring.variables, strict=False))
+    table |= {name: ring.constant(1) for name in (*relation.steps, *relation.weights)}
+    return _first(not residuals(relation, ring, table, [m])[0].is_zero() for m in count()) - 1
+
+
+def _first(answers: Iterable[bool]) -> int:
+    return next(m for m, answer in enumerate(answers) if answer)
+
+
+def _leading(relation: Relation, order: int, leading: str, excess: str) -> Decision:
     """The leading local error is as stated; refuted by the stated one's excess over it."""
-    found = [_error(relation, m) for m in range(claimed + 2)]
-    decision = _first_nonzero(found, claimed)
-    if decision is not HOLDS:
-        return decision
     ring = Ring(len(_symbols(relation)))
     table = dict(zip(_symbols(relation), ring.variables, strict=False))
     stated, beyond = (ring.read(text, table) for text in (leading, excess))
-    actual = found[-1] / ring.constant(factorial(claimed + 1))
+    actual = _error(relation, order + 1) / ring.constant(factorial(order + 1))
     if not (stated - actual - beyond).is_zero():
         return undecided(f"the leading local error is not {leading[:60]} less {excess[:60]}")
     return HOLDS if beyond.is_zero() else fails(f"the leading local error is not {leading[:60]}")
 
 
-def _smooth(relation: Relation, claimed: int) -> Decision:
+def _on_smooth(relation: Relation) -> int:
     """Substitute h_j = Σ_d S_d (j^d - (j-1)^d)/d! eta^d and w_j = Σ_d W_d j^d/d! eta^d."""
     parameters = sorted(relation.parameters)
     ring = Ring(1 + 2 * _TERMS + len(parameters))
@@ -126,18 +132,20 @@ def _smooth(relation: Relation, claimed: int) -> Decision:
     images = [series(S, [j**d - (j - 1) ** d for d in range(1, _TERMS + 1)], 1) for j in range(1, k + 1)]
     images += [series(W, [j**d for d in range(_TERMS)], 0) for j in range(len(relation.weights))]
     images += [symbol.top for symbol in free]
-    exponents = []
-    for m in range(claimed + 2):
+    best, m = _on_every(relation) + _TERMS + 1, 0
+    while m < best:
         error = _error(relation, m)
-        if error.is_zero():
-            continue
-        top, bottom = (part.compose(*images) for part in (error.top, error.bottom))
-        exponent = _lowest(top) - _lowest(bottom) if top != 0 else m + _TERMS
-        if exponent >= m + _TERMS:
-            raise MalformedError(f"E_{m} vanishes beyond the {_TERMS} derivatives that are kept")
-        exponents.append(exponent)
-    found = min(exponents, default=claimed + 2) - 1
-    return HOLDS if found == claimed else fails(f"the order on smooth grids is {'above ' * (not exponents)}{found}")
+        if not error.is_zero():
+            top, bottom = (part.compose(*images) for part in (error.top, error.bottom))
+            exponent = _lowest(top) - _lowest(bottom) if top != 0 else m + _TERMS
+            if exponent >= m + _TERMS:
+                raise MalformedError(f"E_{m} vanishes beyond the {_TERMS} derivatives that are kept")
+            best = min(best, exponent)
+        m += 1
+    return best - 1
+
+
+_GRIDS: dict[str, Callable[[Relation], int]] = {"every": _on_every, "smooth": _on_smooth, "uniform": _on_uniform}
 
 
 def _lowest(polynomial: fmpq_mpoly) -> int:

@@ -48,6 +48,8 @@ def of_record(record: dict[str, Any]) -> Iterator[tuple[str, tuple[Any, ...], An
             yield "order above", ("order",), record["order"] + 1
             if record["order"]:
                 yield "order below", ("order",), record["order"] - 1
+            if "actual" in record:
+                yield "actual order", ("actual",), record["actual"] + 1
             if record["grid"] == "every":
                 yield "leading term", ("leading",), f"2*({record['leading']}) + 1"
         case "stages":

@@ -341,3 +341,26 @@ def test_mixing_matrix_of_edict() -> None:
     # x - y shrinks by p² a step, as the paper's p^{2n} says.
     left = sp.Matrix([[1, -1]])
     assert (left * scheme.mixing - p**2 * left).applyfunc(sp.expand) == sp.zeros(1, 2)
+
+
+@pytest.mark.parametrize("p", [Fraction(1, 2), Fraction(93, 100), Fraction(1)])
+def test_constants_of_edict_in_both_directions(p: Fraction) -> None:
+    value = sp.Rational(p.numerator, p.denominator)
+    step = method("edict").mixing.subs(method("edict").parameters[0], value)
+    rows = [[[Fraction(int(x.p), int(x.q)) for x in m.row(i)] for i in range(2)] for m in (step, step.inv())]
+    sampling, inversion = rows
+    for n in range(1, 8):
+        forth, back = rows
+        for _ in range(n - 1):
+            forth, back = multiply(sampling, forth), multiply(inversion, back)
+        assert norm(forth) == 1
+        assert norm(back) == (2 * p ** (-2 * n) + p - 1) / (1 + p)
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_parasitic_roots_of_short_blends_share_their_modulus_and_longer_ones_do_not(k: int) -> None:
+    theta = 0.6
+    for steps, shared in ((k, True), (k + 2, False)):
+        moduli = np.abs(np.roots([1.0] + [theta] * (steps - 1)))
+        assert np.allclose(moduli, theta ** (1 / (steps - 1)), atol=1e-9) is shared
+        assert np.all(moduli >= theta - 1e-9)

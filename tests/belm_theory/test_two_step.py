@@ -77,3 +77,25 @@ def test_no_grid_amplifies_less_than_its_products(seed: int) -> None:
     products = [(h[n] / h[m]) ** 2 for n in range(12) for m in range(n)]
     assert stability_constant([1 / factor for factor in g]) >= max(products)
     assert stability_constant(g[::-1]) >= max(1 / p for p in products)
+
+
+@pytest.mark.parametrize("ratio", [Fraction(1), Fraction(5, 4), Fraction(3)])
+@pytest.mark.parametrize("n", [1, 2, 5, 8])
+def test_constants_of_o_belm_on_geometric_grids(ratio: Fraction, n: int) -> None:
+    G = ratio**2
+    assert stability_constant([1 / G] * n) == 1
+    assert stability_constant([G] * n) == by_products([G] * n) == (2 * G ** (n + 1) - (-1) ** n * (G - 1)) / (1 + G)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_inversion_of_bdia_amplifies_at_least_by_gamma_to_the_minus_n(seed: int) -> None:
+    rng = random.Random(seed)
+    gamma, n = Fraction(rng.randint(1, 9), 10), 8
+    w = sorted((Fraction(rng.randint(1, 40), 8) for _ in range(n + 2)), reverse=True)
+    inverse = [w[i - 1] / (gamma * w[i + 1]) for i in range(1, n + 1)]
+    product = gamma**-n * w[0] * w[1] / (w[n] * w[n + 1])
+    assert gamma**-n <= product <= stability_constant(inverse) <= 2 * product - 1
+    # In x: rows and columns scaled by w.
+    total, before = list(alternating_sums(inverse))[-1], list(alternating_sums(inverse))[-2]
+    rows = [(w[n + 1], 1 + total, -total), (w[n], 1 + before, -before)]
+    assert max(scale * (abs(new / w[1]) + abs(old / w[0])) for scale, new, old in rows) >= gamma**-n
