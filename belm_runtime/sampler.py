@@ -259,10 +259,13 @@ class Sampler:
             )
         factor = self._amplification_in_x if warn else 1.0
         if factor > WARN_AMPLIFICATION:
-            advice = "open:k=3 inverts with little amplification"
+            what, size = "the error of the start", ""
+            if self.exact is None:
+                relative = factor * torch.finfo(self.dtype).eps
+                what, size = "rounding", f" ({self.arithmetic}: about {relative:.0e} relative)"
             warnings.warn(
-                f"inverting {self.method} on this grid amplifies rounding by up to {factor:.1e} in x "
-                f"({self.arithmetic}: about {factor * torch.finfo(self.dtype).eps:.0e} relative); {advice}",
+                f"inverting {self.method} on this grid amplifies {what} by up to {factor:.1e} in x{size}; "
+                "open:k=3 inverts with little amplification",
                 AmplificationWarning, stacklevel=4,
             )  # fmt: skip
 
