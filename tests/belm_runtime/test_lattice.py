@@ -99,6 +99,13 @@ def test_what_does_not_fit_is_refused(method: str, steps: int, words: str) -> No
         lattice(method, Schedule.preset("ddpm").grid(steps, "trailing"))
 
 
+def test_the_number_of_steps_that_fits_is_the_derived_one() -> None:
+    # derivations/integer_range.py: 25 rows of a chain fit BDIA with gamma = 1/2, which are 51 steps.
+    lattice("bdia:gamma=0.5", Schedule.preset("sd15").grid(51))
+    with pytest.raises(InputError, match=r"the coarsest is 2\^-19 of one, and 2\^-20 is the limit"):
+        lattice("bdia:gamma=0.5", Schedule.preset("sd15").grid(52))
+
+
 def rounded_run(method: str, grid: Grid, found: Lattice, seed: int) -> dict[tuple[int, str], Fraction]:
     """How far rounding moves every state of a run with random predictions, all of it in fractions."""
     random = np.random.default_rng(seed)
