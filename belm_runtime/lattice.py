@@ -105,7 +105,8 @@ def fitted(name: str, grid: Grid, rows: Mapping[int, tuple[Assignment, ...]], bo
     for chain in chains.values():
         scale = _scale([(abs(ratio), size[key[0]]) for key, ratio in chain], bound)
         coarsest = scale * max(abs(ratio) / size[key[0]] for key, ratio in chain)
-        if not coarsest <= COARSE:
+        # A standard deviation of 1 may be rounded to 1 - 2^-53.
+        if not coarsest <= COARSE * (1 + 4 * _UNIT):
             raise InputError(_too_wide(name, chain, bound, coarsest))
         spacing.update({key: scale * ratio for key, ratio in chain})
     room = min(_STATES * RANGE * abs(c) / size[key[0]] for key, c in spacing.items())
