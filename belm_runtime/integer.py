@@ -118,22 +118,24 @@ def march(
     """
     uses = _last_uses(steps)
     slopes: dict[Key, torch.Tensor] = {}
+    like = next(iter(integers.values()))
+    scratch = torch.empty_like(like), torch.empty_like(like)
     for n, step in enumerate(steps):
         peaks = []
         for assignment in step.ordered:
             for key, node, _ in assignment.slopes:
                 if key not in slopes:
                     slopes[key] = predict(integers[key] * spacing[key], node)
-            made = increment(assignment, integers, slopes, spacing)
+            change = increment(assignment, integers, slopes, spacing, scratch)
             old, target = assignment.old, assignment.target
             if old is None:
                 # -0 is made 0, so that equal integers are equal bits.
-                integers[target] = made.add_(0.0)
+                made = integers[target] = change + 0.0
             elif step.inverse:
-                old, target = target, old
-                integers[target] = torch.sub(integers[old], made, out=made)
+                # The new state takes the memory of the old one, which nothing reads again.
+                made = integers[old] = integers.pop(target).sub_(change)
             else:
-                integers[target] = made.add_(integers[old])
+                made = integers[target] = integers.pop(old).add_(change)
             peaks.append(largest(made))
         for known in (integers, slopes):
             for key in [key for key in known if uses.get(key, -1) <= n and key not in kept]:
@@ -143,21 +145,23 @@ def march(
 
 def increment(
     assignment: Assignment, integers: Mapping[Key, torch.Tensor], slopes: Mapping[Key, torch.Tensor],
-    spacing: Mapping[Key, float],
+    spacing: Mapping[Key, float], scratch: tuple[torch.Tensor, torch.Tensor],
 ) -> torch.Tensor:  # fmt: skip
-    """round(Σ (c·C/C_target)·n + Σ (b/C_target)·prediction), from the same operands in the same order both ways."""
+    """round(Σ (c·C/C_target)·n + Σ (b/C_target)·prediction), from the same operands in the same order both ways.
+
+    Returns:
+        The first of the two tensors of `scratch`.
+    """
     own = spacing[assignment.target]
     pairs = [(c * spacing[key] / own, integers[key]) for key, c in assignment.states]
     pairs += [(b / own, slopes[key]) for key, _, b in assignment.slopes]
-    if not pairs:
-        assert assignment.old is not None
-        return torch.zeros_like(integers[assignment.old if assignment.old in integers else assignment.target])
-    (first, operand), *others = pairs
-    total = operand * first
-    product = torch.empty_like(total) if others else total
-    for coefficient, operand in others:
-        total.add_(torch.mul(operand, coefficient, out=product))
-    return total.round_()
+    total, product = scratch
+    for n, (coefficient, operand) in enumerate(pairs):
+        if n:
+            total.add_(torch.mul(operand, coefficient, out=product))
+        else:
+            torch.mul(operand, coefficient, out=total)
+    return total.round_() if pairs else total.zero_()
 
 
 def to_integers(x: torch.Tensor, spacing: float) -> torch.Tensor:
