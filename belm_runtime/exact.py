@@ -167,7 +167,7 @@ class Exact:
             if not all(torch.equal(n * self.lattice.spacing[key], h) for (key, n), h in pairs):
                 raise InputError(
                     "the state was changed: it is no longer on the grid of its integers; force it to be rounded "
-                    "(integer:force=1)"
+                    "(integer:force=1, or --force)"
                 )
         return integers
 
@@ -178,13 +178,13 @@ class Exact:
         if not x.conditions:
             raise InputError(
                 "the state was not made in integer arithmetic, so its states are on no grid of integers; start from "
-                "its x alone, or force it to be rounded (integer:force=1)"
+                "its x alone, or force it to be rounded (integer:force=1, or --force)"
             )
         there = {name: value for name, value in x.conditions.items() if name != "dtype"}
         if changed := differences(there, here):
             advice = "evaluate at a fixed batch size (integer:batch=…), or " if "batch" in " ".join(changed) else ""
             raise InputError(
                 f"the state was made under other conditions: {'; '.join(changed)}; its way back would not be exact: "
-                f"{advice}force it (integer:force=1)"
+                f"{advice}force it (integer:force=1, or --force)"
             )
         return x.conditions.get("dtype")

@@ -212,7 +212,7 @@ class Evaluation:
         if self.dtype not in (None, dtype):
             raise InputError(
                 f"the model answers in {dtype}, and answered in {self.dtype} when the state was made: the bits "
-                "would differ; use the same dtype, or force it (integer:force=1)"
+                "would differ; use the same dtype, or force it (integer:force=1, or --force)"
             )
         self.dtype = dtype
         return prediction

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,6 +44,9 @@ def invert(
         str | None, typer.Option("--label", help=f"A digit, one per sample, or any; {_OTHERWISE}.")
     ] = None,
     guidance: Annotated[float | None, typer.Option("--guidance", help=f"The guidance; {_OTHERWISE}.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Continue an integer state under other conditions; not exact.")
+    ] = False,
     device: Annotated[str | None, typer.Option("--device", help=f"Where to compute; {_OTHERWISE}.")] = None,
     format: TextOrJson = "text",
 ) -> None:
@@ -57,25 +61,32 @@ def invert(
         given["label"] = read_label(label)
     path = state / "state.safetensors" if state.is_dir() else state
     folder = path.parent if out is None else out
-    found = _run(path, folder, given, alone=bare or approximate, approximate=approximate)
+    found = _run(path, folder, given, alone=bare or approximate, approximate=approximate, force=force)
     if machine:
         print_json(found)
         return
     print(f"{found['method']} on {found['schedule']}, {found['spacing']}, {found['steps']} steps: {found['num']} "
           f"samples inverted from {found['from']}, {found['calls']} model calls, {found['seconds']:.1f} s")  # fmt: skip
-    if found["error"] is not None:
+    if found["bits"] is not None:
+        different, numbers = found["bits"]["different"], found["bits"]["numbers"]
+        said = "every bit came back" if not different else f"{different} of {numbers} numbers differ"
+        print(f"round trip: {said}; rounding had moved the noise of seed {found['seed']} by at most "
+              f"{found['bits']['rounding']:.3g}")  # fmt: skip
+    elif found["error"] is not None:
         largest, rms = found["error"]["max"], found["error"]["rms"]
         print(f"round trip: max error {largest:.3g}, rms {rms:.3g} against the noise of seed {found['seed']}")
     print(f"wrote {found['out']}")
 
 
-def _run(path: Path, out: Path, given: dict[str, Any], *, alone: bool, approximate: bool) -> dict[str, Any]:
+def _run(
+    path: Path, out: Path, given: dict[str, Any], *, alone: bool, approximate: bool, force: bool
+) -> dict[str, Any]:
     """Invert, and write the noise; everything there is to say about it."""
     from belm_runtime.sampler import AmplificationWarning
     from belm_runtime.state import State
 
     state = State.load(path)
-    values = _values(state, given, path)
+    values = _values(state, given, path, force)
     seed, first = values.pop("seed", None), values.pop("first", 0)
     with bar("inverting") as report, staged(out) as folder, warnings.catch_warnings():
         warnings.simplefilter("always", AmplificationWarning)
@@ -93,18 +104,19 @@ def _run(path: Path, out: Path, given: dict[str, Any], *, alone: bool, approxima
         **setup.record(), "method": back.method, "frame": back.frame, "spacing": sampler.grid.spacing,
         "from": "x_0" if alone else "state", "num": len(back.x), "seed": seed,
         "error": None if expected is None else _round_trip(back, expected),
+        "bits": None if expected is None or sampler.exact is None else _bits(back, expected, sampler.rounded(expected)),
         "calls": back.calls, "seconds": seconds, "out": str(out / NOISE),
     }  # fmt: skip
 
 
-def _values(state: State, given: dict[str, Any], path: Path) -> dict[str, Any]:
+def _values(state: State, given: dict[str, Any], path: Path, force: bool) -> dict[str, Any]:
     """The fields of the `Setup`: what is given, else what run.json says, else what the state itself knows.
 
     Raises:
         InputError: if something is known from nowhere.
     """
     own = {"model": "digits", "method": state.method, "frame": state.frame}
-    own["arithmetic"] = str(state.x.dtype).removeprefix("torch.")
+    own["arithmetic"] = "integer" if state.conditions else str(state.x.dtype).removeprefix("torch.")
     record = _shard(path) or read_record(path.with_name("run.json"))
     values = {**own, **record, **given}
     if "method" in given:
@@ -112,7 +124,18 @@ def _values(state: State, given: dict[str, Any], path: Path) -> dict[str, Any]:
     needed = ["schedule", "steps", "label", *(["guidance"] if values.get("label") is not None else [])]
     if missing := [f"--{name}" for name in needed if name not in values]:
         raise InputError(f"there is no run.json beside {str(path)!r}: give {', '.join(missing)} as it was sampled")
+    if values["arithmetic"].startswith("integer"):
+        values["arithmetic"] = _continued(values["arithmetic"], state, force)
     return values
+
+
+def _continued(arithmetic: str, state: State, force: bool) -> str:
+    """Integer arithmetic at the batch size at which the state was made, of which a shard may hold less."""
+    from belm_runtime.integer import Integer
+
+    options = Integer.parse(arithmetic)
+    batch = options.batch or state.conditions.get("batch")
+    return str(replace(options, batch=batch, force=force or options.force))
 
 
 def _shard(path: Path) -> dict[str, Any]:
@@ -132,6 +155,16 @@ def _newest(state: State) -> Any:
     if state.nodes[0] != 0:
         raise InputError(f"--bare starts from x_0, but this state is at node {state.nodes[0]}")
     return state.x
+
+
+def _bits(back: State, noise: Any, rounded: Any) -> dict[str, float]:
+    """How many numbers differ from the rounded noise in any bit, and how far rounding had moved the noise."""
+    newest = [x for x, node in zip(back.history, back.nodes, strict=True) if node == back.nodes[0]]
+    different = sum(int((x != rounded).sum()) for x in newest)
+    return {
+        "different": different, "numbers": sum(x.numel() for x in newest),
+        "rounding": float((rounded - noise).abs().max()),
+    }  # fmt: skip
 
 
 def _round_trip(back: State, noise: Any) -> dict[str, float]:

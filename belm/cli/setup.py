@@ -41,7 +41,7 @@ class Setup:
         end: ``zero`` or ``first``.
         start: ``adams`` or ``ddim``.
         frame: None for the method's natural frame.
-        arithmetic: ``float64`` or ``float32``.
+        arithmetic: ``float64``, ``float32`` or ``integer``, with options as in ``integer:batch=16``.
         label: a digit, one per sample, or None for any.
         guidance: the weight of classifier-free guidance.
         device: where model and states are, e.g. ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
@@ -106,9 +106,19 @@ class Setup:
         """The model under its label and guidance, computing in the run's arithmetic.
 
         Raises:
-            InputError: a label or guidance out of range, or missing weights.
+            InputError: a label or guidance out of range, missing weights, or more labels than the model sees at a time.
         """
-        return self.denoisers(device)(self.label)
+        from belm_runtime.sampler import read_arithmetic
+
+        label, (options, _) = self.label, read_arithmetic(self.arithmetic)
+        if isinstance(label, list) and options is not None and options.batch is not None:
+            if len(label) > options.batch:
+                raise InputError(
+                    f"--arithmetic {self.arithmetic}: the model sees {options.batch} samples at a time, and "
+                    f"{len(label)} have a label each; give a batch of {len(label)}, or sample in shards (--batch-size)"
+                )
+            label = labels_of(label, options.batch)
+        return self.denoisers(device)(label)
 
     def denoisers(self, device: torch.device | str = "cpu") -> Callable[[Label], Model]:
         """The model under any label; its weights are read once.
@@ -119,9 +129,9 @@ class Setup:
             InputError: missing weights; when called, a label or guidance out of range.
         """
         from belm_runtime import digits
-        from belm_runtime.sampler import ARITHMETIC
+        from belm_runtime.sampler import read_arithmetic
 
-        network = digits.load(ARITHMETIC[self.arithmetic], device)
+        network = digits.load(read_arithmetic(self.arithmetic)[1], device)
         return lambda label: digits.denoiser(label=label, guidance=self.guidance, network=network)
 
     def record(self) -> dict[str, Any]:
