@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import diffusers
+from diffusers.utils import DummyObject
 
 from belm_runtime.errors import InputError
 
@@ -56,7 +57,7 @@ def for_diffusion(config: Mapping[str, Any], target: type) -> Config:
     _refuse(name, read, _NOT_DIFFUSION)
     if read.get("prediction_type") == "flow_prediction":
         raise InputError(f"prediction_type='flow_prediction' of {name} is flow matching; use FlowBELMScheduler")
-    if not {"beta_schedule", "trained_betas"} & set(read):
+    if "beta_schedule" not in read:
         raise InputError(f"{name} has no beta schedule to read; its config has: {', '.join(sorted(read)) or 'nothing'}")
     adopted = {key: value for key, value in config.items() if key != "_use_default_values"}
     for key in {"clip_sample", "thresholding"} - set(read):
@@ -96,11 +97,12 @@ def for_flow(config: Mapping[str, Any], target: type) -> Config:
 def _in_force(config: Mapping[str, Any], target: type) -> tuple[str, Config]:
     """The name of the scheduler that wrote a config, and the settings that it reads.
 
-    A config that was never saved does not name its scheduler; then all of it counts.
+    Of a config that was never saved, and so does not name its scheduler, everything counts; likewise of a scheduler
+    that diffusers knows by name only, for want of another package.
     """
     name = config.get("_class_name")
     owner = target if name == target.__name__ else getattr(diffusers, str(name), None)
-    known = inspect.signature(owner).parameters if owner is not None else config
+    known = config if owner is None or isinstance(owner, DummyObject) else inspect.signature(owner).parameters
     read = {key: value for key, value in config.items() if key in known and not key.startswith("_")}
     return name or "the scheduler", read
 

@@ -11,6 +11,7 @@ on them:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -30,13 +31,11 @@ class Course:
         calls: how many outputs of the network were taken.
     """
 
-    def __init__(
-        self, relations: Sequence[Relation], states: list[torch.Tensor], nodes: list[int], depth: int
-    ) -> None:
+    def __init__(self, relations: Sequence[Relation], states: list[torch.Tensor], nodes: list[int], depth: int) -> None:
         """Prepare the run.
 
         Args:
-            relations: the steps from the newest state, as `Route.relations` gives them.
+            relations: the steps from the newest state, as a `Route` finds them.
             states: states in the arithmetic of the run, newest first; they are the run's from now on.
             nodes: their nodes.
             depth: how many states to hold at least.
@@ -81,3 +80,11 @@ class Course:
     def intact(self) -> bool:
         """Whether nobody has written into a state since it was made; what is handed on may be held by others."""
         return [x._version for x in self.states] == self._versions
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy's tensors count from 0 again, so the counts are taken anew: all of them, or none that fits."""
+        return {**self.__dict__, "_versions": self.intact()}
+
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        self.__dict__.update(kept)
+        self._versions = [x._version for x in self.states] if kept["_versions"] else []

@@ -11,10 +11,9 @@ import torch
 from diffusers import DDPMScheduler
 from diffusers.configuration_utils import register_to_config
 from diffusers.schedulers.scheduling_utils import KarrasDiffusionSchedulers
-from numpy.typing import NDArray
 
 from belm_runtime.errors import InputError, unknown
-from belm_runtime.grid import Grid
+from belm_runtime.grid import Grid, Nodes
 from belm_runtime.models import levels
 from belm_runtime.pipelines import adopt
 from belm_runtime.pipelines.base import MultistepScheduler
@@ -137,23 +136,29 @@ class BELMScheduler(MultistepScheduler):
         # A pipeline may have rewritten steps_offset in the config.
         schedule = replace(self._schedule, steps_offset=self.config.steps_offset)
         if timesteps is not None:
-            grid = self._through_times(schedule, _rising(timesteps))
+            times = _rising(timesteps)
+            grid = self._ended(schedule, times, *schedule.alpha_sigma(times), "timesteps")
         elif sigmas is not None:
             grid = _through_ratios(schedule, _rising(sigmas))
         else:
-            end = "zero" if self.config.set_alpha_to_one else "first"
-            grid = schedule.grid(num_inference_steps, self.config.timestep_spacing, end=end)  # type: ignore[arg-type]
-        times = torch.from_numpy(grid.timesteps[1:].copy())
+            whole = schedule.grid(num_inference_steps, self.config.timestep_spacing)  # type: ignore[arg-type]
+            grid = self._ended(schedule, whole.timesteps[1:], whole.alpha[1:], whole.sigma[1:], whole.spacing)
+        told = torch.from_numpy(grid.timesteps[1:].copy())
         # The network gets whole numbers where all are whole, and never float64, which some devices lack.
-        self._set_out(grid, times.long() if bool((times == times.round()).all()) else times.float(), device)
+        self._set_out(grid, told.long() if bool((told == told.round()).all()) else told.float(), device)
 
-    def _through_times(self, schedule: Schedule, times: NDArray[np.float64]) -> Grid:
-        alpha, sigma = schedule.alpha_sigma(times)
-        first = (1.0, 0.0) if self.config.set_alpha_to_one else map(float, schedule.alpha_sigma(0.0))
-        a, s = first
-        return Grid.from_arrays(
-            np.append(a, alpha), np.append(s, sigma), np.append(0.0, times), schedule=schedule.name, spacing="timesteps"
-        )
+    def _ended(self, schedule: Schedule, times: Nodes, alpha: Nodes, sigma: Nodes, spacing: str) -> Grid:
+        """The grid of nodes 1 … N with the node 0 that the settings ask for."""
+        first: tuple[Any, Any] = (1.0, 0.0)
+        if not self.config.set_alpha_to_one:
+            if times[0] <= 0:
+                raise InputError(
+                    f"set_alpha_to_one=False ends at timestep 0, but the last timestep is {times[0]:g} already; use "
+                    "set_alpha_to_one=True, a steps_offset of 1, or timestep_spacing='trailing'"
+                )
+            first = schedule.alpha_sigma(0.0)
+        alpha, sigma = np.append(first[0], alpha), np.append(first[1], sigma)
+        return Grid.from_arrays(alpha, sigma, np.append(0.0, times), schedule=schedule.name, spacing=spacing)
 
     def add_noise(self, original_samples: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
         """alpha·D + sigma·eps at the timesteps, one a sample; reads them on the host."""
@@ -171,14 +176,14 @@ class BELMScheduler(MultistepScheduler):
         return alpha, sigma
 
 
-def _rising(values: Any) -> NDArray[np.float64]:
+def _rising(values: Any) -> Nodes:
     array = np.asarray(values.cpu() if isinstance(values, torch.Tensor) else values, dtype=np.float64)
     if array.ndim != 1 or not len(array):
         raise InputError(f"timesteps and sigmas must be one-dimensional and not empty, not of shape {array.shape}")
     return array[::-1]
 
 
-def _through_ratios(schedule: Schedule, sbar: NDArray[np.float64]) -> Grid:
+def _through_ratios(schedule: Schedule, sbar: Nodes) -> Grid:
     """Nodes at given sigma/alpha; lists of sigmas are rounded, so the last may lie a little above the schedule."""
     most = schedule.alpha_sigma(schedule.domain[1])
     with np.errstate(divide="ignore"):

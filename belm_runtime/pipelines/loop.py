@@ -42,6 +42,7 @@ class Loop:
     _prediction: str
     _route: Route | None = None
     _visits: Sequence[int] = ()
+    _sums: Sequence[torch.Tensor] = ()
     _course: Course | None = None
     _origin: State | None = None
     _stop: int | None = None
@@ -97,6 +98,8 @@ class Loop:
             NotFiniteError: a step of the run made a NaN or overflowed.
         """
         course, route = self._course, self._route
+        if course is None and route and self._origin and not self._visits:
+            course = route.course(self._origin)
         if course is None or route is None:
             raise InputError("there is no state before the first step of a run")
         if not course.intact():
@@ -185,7 +188,7 @@ class Loop:
                     "model, at the first of scheduler.timesteps"
                 )
         if self._course is None:
-            self._sums: Sequence[torch.Tensor] = course.states[0].new_zeros(len(self._visits)).unbind()
+            self._sums = course.states[0].new_zeros(len(self._visits)).unbind()
         self._course = course
         return course
 
@@ -196,7 +199,8 @@ class Loop:
 
     def _check_finite(self) -> None:
         """Read the sums of all steps at once, and name the first that was not finite."""
-        bad = [n for n, total in enumerate(torch.stack(tuple(self._sums)).tolist()) if not math.isfinite(total)]
+        sums = torch.stack(tuple(self._sums)).tolist() if self._sums else []
+        bad = [n for n, total in enumerate(sums) if not math.isfinite(total)]
         if bad:
             node, way = self._visits[bad[0]], 1 if self.config.inverse else -1
             self._reset()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property
 
 import torch
 
@@ -46,15 +46,19 @@ class Route:
         self.sampler, self.downwards, self._approximate = sampler, downwards, approximate
         self.begin = steps if downwards else 0
         self.stop = steps - self.begin if stop is None else whole("stop", stop, 0, steps)
-        self._depth = sampler.depth
-        # The start from `begin` is asked for twice; every other list is as long, and seldom asked for again.
-        self.relations = lru_cache(maxsize=1)(self._relations)
+        # A run of fewer than k steps keeps the noise itself: with it the state is complete.
+        self._depth = sampler.method.k if sampler.method.has_inverse else sampler.depth
+
+    @cached_property
+    def _whole(self) -> list[Relation]:
+        """The way from the begin: a plan asks for it, and then the run."""
+        return self._relations(self.begin, None)
 
     def visits(self, origin: State | None) -> list[int]:
         """The nodes at which the network is called, from a State or from a bare sample at the begin."""
         if origin is not None:
             return self.course(origin).visits
-        return [relation.node for relation in self.relations(self.begin, None)]
+        return [relation.node for relation in self._whole]
 
     def course(self, x: torch.Tensor | State, node: int = 0) -> Course:
         """A run from x.
@@ -68,12 +72,15 @@ class Route:
         """
         states, nodes = self.sampler.entry(x, node, self.downwards)
         known = len(states) if isinstance(x, State) else None
-        return Course(self.relations(nodes[0], known), states, nodes, self._depth)
+        begins = (nodes[0], known) == (self.begin, None)
+        relations = self._whole if begins else self._relations(nodes[0], known)
+        return Course(relations, states, nodes, self._depth)
 
     def _relations(self, here: int, known: int | None) -> list[Relation]:
         """The steps from node `here` to the end; `known` states are given, None: node `here` alone."""
         if (here < self.stop) if self.downwards else (here > self.stop):
-            raise InputError(f"a run {'down' if self.downwards else 'up'} from node {here} cannot stop at {self.stop}")
+            way = "down" if self.downwards else "up"
+            raise InputError(f"a run {way} from node {here} cannot stop at node {self.stop}")
         if self.downwards:
             found = _descent(self.sampler, here, self.stop, known or 1)
         else:

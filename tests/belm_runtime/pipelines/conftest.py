@@ -134,7 +134,9 @@ class Builder:
 
     def stable_diffusion_xl(self, dtype: torch.dtype = torch.float64) -> Tiny:
         network = unet(
-            addition_embed_type="text_time", addition_time_embed_dim=4, projection_class_embeddings_input_dim=24 + POOLED
+            addition_embed_type="text_time",
+            addition_time_embed_dim=4,
+            projection_class_embeddings_input_dim=24 + POOLED,
         )
         pipe = diffusers.StableDiffusionXLPipeline(
             vae=vae(), text_encoder=None, text_encoder_2=None, tokenizer=None, tokenizer_2=None, unet=network,
@@ -194,9 +196,13 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Builder:
     return Builder(tmp_path_factory.mktemp("tokenizer"))
 
 
-@pytest.fixture(autouse=True)
-def _lost_histories_are_errors(recwarn: pytest.WarningsRecorder, request: pytest.FixtureRequest) -> Any:
-    """No test loses a history by accident: one that means to catches the warning itself."""
-    yield
-    lost = [str(w.message) for w in recwarn if w.category.__name__ == "HistoryWarning"]
-    assert not lost, lost
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """No test here loses a history by accident: one that means to catches the warning itself."""
+    lost = pytest.mark.filterwarnings(
+        "error::belm_runtime.pipelines.HistoryWarning",
+        # What diffusers' own schedulers do with NumPy 2.
+        "ignore:__array:DeprecationWarning",
+    )
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(lost)

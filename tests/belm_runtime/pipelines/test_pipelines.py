@@ -12,7 +12,7 @@ from torch import Tensor
 diffusers = pytest.importorskip("diffusers")
 
 from belm_runtime import State  # noqa: E402
-from belm_runtime.pipelines import BELMScheduler, FlowBELMScheduler  # noqa: E402
+from belm_runtime.pipelines import BELMScheduler, FlowBELMScheduler, HistoryWarning  # noqa: E402
 
 KINDS = ("stable_diffusion", "stable_diffusion_xl", "stable_diffusion_3", "flux")
 METHODS = ("blend:k=3,theta=0.8", "open:k=3", "open:k=2")
@@ -132,7 +132,13 @@ def test_image_to_image_starts_in_the_middle_and_inverts_to_where_it_began(tiny:
     text.set_progress_bar_config(disable=True)
     text.scheduler = back = forward.inverse(state, stop=6)
     seed = text(
-        latents=back.first, num_inference_steps=12, output_type="latent", height=16, width=24, return_dict=False, **asked
+        latents=back.first,
+        num_inference_steps=12,
+        output_type="latent",
+        height=16,
+        width=24,
+        return_dict=False,
+        **asked,
     )[0]
     assert relative(seed, began[0]) <= 1e-8 and relative(made, began[0]) > 0.1
 
@@ -140,13 +146,27 @@ def test_image_to_image_starts_in_the_middle_and_inverts_to_where_it_began(tiny:
 def test_image_to_image_of_flow_matching(tiny: Any) -> None:
     model = tiny.stable_diffusion_3(cls=diffusers.StableDiffusion3Img2ImgPipeline)
     forward = ours(model.pipe, method="open:k=3")
-    picture = 2 * torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1
+    picture = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     asked = model.ask(1, 7.5, torch.float64)
     made = model.pipe(
         image=picture, strength=0.6, num_inference_steps=10, output_type="latent", height=16, width=16,
         generator=torch.Generator().manual_seed(0), return_dict=False, **asked,
     )[0]  # fmt: skip
     assert forward.begin_index == 4 and forward.state.calls == 6 and made.isfinite().all()
+
+
+def test_inpainting_writes_into_every_sample_and_is_told_so_once(tiny: Any) -> None:
+    model = tiny.stable_diffusion(cls=diffusers.StableDiffusionInpaintPipeline)
+    forward = ours(model.pipe, method="open:k=3")
+    random = torch.Generator().manual_seed(0)
+    picture = torch.rand(1, 3, 16, 16, generator=random, dtype=torch.float64)
+    with pytest.warns(HistoryWarning) as caught:
+        made = model.pipe(
+            image=picture, mask_image=picture[:, :1].round(), num_inference_steps=6, output_type="latent", height=16,
+            width=16, generator=random, return_dict=False, **model.ask(1, 7.5, torch.float64),
+        )[0]  # fmt: skip
+    assert made.isfinite().all() and len([w for w in caught if w.category is HistoryWarning]) == 1
+    assert forward.step_index == 6
 
 
 def test_the_end_of_denoising_may_be_left_to_a_refiner(tiny: Any) -> None:
@@ -200,7 +220,9 @@ def test_the_state_is_finer_than_a_float32_pipeline_and_its_floor_is_the_network
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_pictures_come_out(tiny: Any, kind: str) -> None:
-    model = getattr(tiny, kind)(torch.float32) if kind != "stable_diffusion" else tiny.stable_diffusion(dtype=torch.float32)
+    model = (
+        getattr(tiny, kind)(torch.float32) if kind != "stable_diffusion" else tiny.stable_diffusion(dtype=torch.float32)
+    )
     ours(model.pipe)
     asked = model.ask(1, 3.0, torch.float32)
     image = model.pipe(num_inference_steps=4, height=16, width=24, generator=torch.Generator().manual_seed(0), **asked)
@@ -208,8 +230,6 @@ def test_pictures_come_out(tiny: Any, kind: str) -> None:
 
 
 def test_a_callback_that_looks_changes_nothing_and_one_that_writes_starts_anew(tiny: Any) -> None:
-    from belm_runtime.pipelines import HistoryWarning
-
     model = tiny.stable_diffusion()
     x = model.latents()
     forward = ours(model.pipe, method="open:k=3")
@@ -258,6 +278,19 @@ def test_a_pipeline_is_saved_and_loaded_with_its_scheduler(tiny: Any, tmp_path: 
     assert torch.equal(model.run(x, 10), made)
     alone = BELMScheduler.from_pretrained(tmp_path, subfolder="scheduler")
     assert dict(alone.config) == dict(scheduler.config)
+
+
+def test_a_flow_pipeline_is_saved_and_loaded_with_its_scheduler(tiny: Any, tmp_path: Path) -> None:
+    model = tiny.stable_diffusion_3()
+    x = model.latents()
+    scheduler = ours(model.pipe, method="o-belm", frame="flow")
+    made = model.run(x, 8)
+    model.pipe.save_pretrained(tmp_path)
+    without = {f"{part}{n}": None for part in ("text_encoder", "tokenizer") for n in ("", "_2", "_3")}
+    loaded = diffusers.StableDiffusion3Pipeline.from_pretrained(tmp_path, dtype=torch.float64, **without)
+    assert type(loaded.scheduler) is FlowBELMScheduler and dict(loaded.scheduler.config) == dict(scheduler.config)
+    model.pipe.scheduler = loaded.scheduler
+    assert torch.equal(model.run(x, 8), made)
 
 
 def test_a_pipeline_is_loaded_with_another_scheduler_in_its_place(tiny: Any, tmp_path: Path) -> None:
