@@ -11,15 +11,50 @@ on them:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
-from belm_runtime.recurrence import Relation, combine
+from belm_runtime.recurrence import Relation
+
+Terms = tuple[tuple[int, float], ...]
+
+
+class Leg(NamedTuple):
+    """One call of the network, and what becomes of its output.
+
+    Attributes:
+        node: where the network is called.
+        target: the node of the state that is handed on.
+        slopes: pairs (relations ahead, coefficient): where the slope enters, 0 for this relation.
+        states: pairs (place, coefficient), newest state first; None where the state at the target is known.
+    """
+
+    node: int
+    target: int
+    slopes: Terms
+    states: Terms | None
+
+
+def legs(relations: Sequence[Relation]) -> list[Leg]:
+    """The calls that a run of these relations needs, those that only evaluate older slopes again first."""
+    if not relations:
+        return []
+    reach = max(len(relation.slopes) for relation in relations)
+    behind = max(len(relation.slopes) - n for n, relation in enumerate(relations)) - 1
+    begin, step = relations[0].node, relations[0].target - relations[0].node
+    found = []
+    for at in range(-behind, len(relations)):
+        entered = [(n, relations[at + n].slopes) for n in range(max(-at, 0), min(reach, len(relations) - at))]
+        slopes = tuple((n, row[n]) for n, row in entered if n < len(row) and row[n] != 0)
+        states = tuple((n, c) for n, c in enumerate(relations[at].states) if c != 0) if at >= 0 else None
+        node = begin + at * step
+        found.append(Leg(node, node + step, slopes, states))
+    return found
 
 
 class Course:
-    """The states of a run, newest first, and the relations ahead.
+    """The states of a run, newest first, and the legs ahead.
 
     A slope is added to every relation it enters as soon as it is known, and not kept: a network may hand back the same
     buffer each time.
@@ -27,27 +62,30 @@ class Course:
     Attributes:
         states: the states held, newest first.
         nodes: their nodes.
-        visits: the node at which the network is called, for each step of the run.
         calls: how many outputs of the network were taken.
     """
 
-    def __init__(self, relations: Sequence[Relation], states: list[torch.Tensor], nodes: list[int], depth: int) -> None:
+    def __init__(self, ahead: Sequence[Leg], states: list[torch.Tensor], nodes: list[int], depth: int) -> None:
         """Prepare the run.
 
         Args:
-            relations: the steps from the newest state, as a `Route` finds them.
+            ahead: the legs from the newest state on.
             states: states in the arithmetic of the run, newest first; they are the run's from now on.
             nodes: their nodes.
             depth: how many states to hold at least.
         """
         self.states, self.nodes, self.calls = states, nodes, 0
-        self._relations, self._dtype = relations, states[0].dtype
-        self._reach = max((len(r.slopes) for r in relations), default=1)
-        self._behind = max((len(r.slopes) - n for n, r in enumerate(relations)), default=1) - 1
-        self.visits = [*nodes[self._behind : 0 : -1], *(relation.node for relation in relations)]
-        self._keep = max(depth, *(len(r.states) for r in relations), 0)
-        self._sums: list[torch.Tensor | None] = [None] * self._reach
+        self._legs, self._dtype = ahead, states[0].dtype
+        self._behind = sum(leg.states is None for leg in ahead)
+        places = [place for leg in ahead for place, _ in leg.states or ()]
+        self._keep = max(depth, max(places, default=0) + 1)
+        self._sums: list[torch.Tensor | None] = [None] * max((n + 1 for leg in ahead for n, _ in leg.slopes), default=1)
         self._versions = [x._version for x in states]
+
+    @property
+    def visits(self) -> list[int]:
+        """The node at which the network is called, for each step of the run."""
+        return [leg.node for leg in self._legs]
 
     @property
     def handed_on(self) -> torch.Tensor:
@@ -55,26 +93,26 @@ class Course:
         return self.states[max(self._behind - self.calls, 0)]
 
     def advance(self, output: torch.Tensor) -> torch.Tensor:
-        """The state that follows `handed_on`, given the network's output on it."""
-        at, sums = self.calls - self._behind, self._sums
+        """The state that follows `handed_on`, given the network's output on it: its terms in place, no temporaries."""
+        _, target, slopes, places = self._legs[self.calls]
         self.calls += 1
         slope = output if output.dtype is self._dtype else output.to(self._dtype)
-        # sums[n] belongs to the relation n steps ahead; the slope enters it with its n-th coefficient.
-        for n in range(max(-at, 0), min(self._reach, len(self._relations) - at)):
-            coefficients = self._relations[at + n].slopes
-            if n < len(coefficients):
-                sums[n] = combine(((coefficients[n], slope),), sums[n])
-        total = sums.pop(0)
+        states, sums = self.states, self._sums
+        for n, coefficient in slopes:
+            total = sums[n]
+            sums[n] = slope * coefficient if total is None else total.add_(slope, alpha=coefficient)
+        new = sums.pop(0)
         sums.append(None)
-        if at < 0:
+        if places is None:
             return self.handed_on
-        relation = self._relations[at]
-        known = zip(relation.states, self.states[: len(relation.states)], strict=True)
-        new = combine(known, total)
-        self.states.insert(0, new)
-        self.nodes.insert(0, relation.target)
+        for place, coefficient in places:
+            new = states[place] * coefficient if new is None else new.add_(states[place], alpha=coefficient)
+        assert new is not None
+        states.insert(0, new)
+        self.nodes.insert(0, target)
         self._versions.insert(0, new._version)
-        del self.states[self._keep :], self.nodes[self._keep :], self._versions[self._keep :]
+        if len(states) > self._keep:
+            del states[-1], self.nodes[-1], self._versions[-1]
         return new
 
     def intact(self) -> bool:

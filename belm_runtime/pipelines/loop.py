@@ -143,9 +143,9 @@ class Loop:
             return self._index_of(timestep)
         if isinstance(timestep, torch.Tensor):
             # What a loop over `timesteps` yields are views into it: their place tells the index.
-            place, rest = divmod(timestep.data_ptr() - self.timesteps.data_ptr(), self.timesteps.element_size())
-            if not rest and 0 <= place < count:
-                return place
+            place = (timestep.data_ptr() - self.timesteps.data_ptr()) / self.timesteps.element_size()
+            if place == due or place in range(count):
+                return int(place)
             if due is not None and timestep.device.type != "cpu":
                 return due
         return self._nearest(float(timestep))

@@ -10,7 +10,7 @@ import torch
 
 from belm_runtime.errors import InputError
 from belm_runtime.grid import Grid, whole
-from belm_runtime.pipelines.course import Course
+from belm_runtime.pipelines.course import Course, Leg, legs
 from belm_runtime.recurrence import Relation, way_down
 from belm_runtime.sampler import Sampler
 from belm_runtime.state import State
@@ -50,15 +50,15 @@ class Route:
         self._depth = sampler.method.k if sampler.method.has_inverse else sampler.depth
 
     @cached_property
-    def _whole(self) -> list[Relation]:
+    def _whole(self) -> list[Leg]:
         """The way from the begin: a plan asks for it, and then the run."""
-        return self._relations(self.begin, None)
+        return legs(self._relations(self.begin, None))
 
     def visits(self, origin: State | None) -> list[int]:
         """The nodes at which the network is called, from a State or from a bare sample at the begin."""
         if origin is not None:
             return self.course(origin).visits
-        return [relation.node for relation in self._whole]
+        return [leg.node for leg in self._whole]
 
     def course(self, x: torch.Tensor | State, node: int = 0) -> Course:
         """A run from x.
@@ -73,8 +73,8 @@ class Route:
         states, nodes = self.sampler.entry(x, node, self.downwards)
         known = len(states) if isinstance(x, State) else None
         begins = (nodes[0], known) == (self.begin, None)
-        relations = self._whole if begins else self._relations(nodes[0], known)
-        return Course(relations, states, nodes, self._depth)
+        ahead = self._whole if begins else legs(self._relations(nodes[0], known))
+        return Course(ahead, states, nodes, self._depth)
 
     def _relations(self, here: int, known: int | None) -> list[Relation]:
         """The steps from node `here` to the end; `known` states are given, None: node `here` alone."""
