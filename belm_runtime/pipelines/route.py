@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from functools import cached_property
 
 import torch
@@ -68,7 +66,7 @@ class Route:
             node: where a bare tensor stands.
 
         Raises:
-            InputError: x does not fit the sampler, or a relation is not finite on its grid.
+            InputError: x does not fit the sampler or the route.
         """
         states, nodes = self.sampler.entry(x, node, self.downwards)
         known = len(states) if isinstance(x, State) else None
@@ -82,11 +80,8 @@ class Route:
             way = "down" if self.downwards else "up"
             raise InputError(f"a run {way} from node {here} cannot stop at node {self.stop}")
         if self.downwards:
-            found = _descent(self.sampler, here, self.stop, known or 1)
-        else:
-            found = self.sampler.upward(here, self.stop, known, self._approximate)
-        _refuse_infinite(self.sampler, found)
-        return found
+            return _descent(self.sampler, here, self.stop, known or 1)
+        return self.sampler.upward(here, self.stop, known, self._approximate)
 
 
 def _descent(sampler: Sampler, here: int, stop: int, known: int) -> list[Relation]:
@@ -99,12 +94,3 @@ def _descent(sampler: Sampler, here: int, stop: int, known: int) -> list[Relatio
     assert isinstance(table, Table)
     A, B = table.x_form(sampler.prediction)
     return way_down(A.tolist(), B.tolist(), here, stop)
-
-
-def _refuse_infinite(sampler: Sampler, relations: Sequence[Relation]) -> None:
-    for relation in relations:
-        if not all(map(math.isfinite, (*relation.states, *relation.slopes))):
-            raise InputError(
-                f"{sampler.method} in the {sampler.frame} frame has no finite coefficients from node {relation.node} "
-                f"to node {relation.target} of this grid; use another frame or method"
-            )

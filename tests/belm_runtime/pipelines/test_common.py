@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -191,3 +193,10 @@ def test_schedulers_are_listed_by_the_package() -> None:
     assert set(package.__all__) >= {"BELMScheduler", "FlowBELMScheduler", "HistoryWarning"}
     assert {BELMScheduler.__module__, FlowBELMScheduler.__module__} == {"belm_runtime.pipelines"}
     assert issubclass(HistoryWarning, UserWarning)
+
+
+def test_without_diffusers_one_line_says_what_to_install() -> None:
+    code = "import sys; sys.modules['diffusers'] = None\nimport belm_runtime\nimport belm_runtime.pipelines"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    last = done.stderr.strip().splitlines()[-1]
+    assert last == "ImportError: belm_runtime.pipelines needs diffusers: pip install 'belm[diffusers]'"
