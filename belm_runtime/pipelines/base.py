@@ -7,7 +7,7 @@ How a user meets them:
     state             the last k states
     inverse, resume   the scheduler of the way back, and of the way on, from a State or anew
 
-They stand at the margin of what diffusers asks of a scheduler; the rest is in `belm_runtime.pipelines.loop`.
+Which step a call belongs to, and what it continues from, is in `belm_runtime.pipelines.loop`.
 """
 
 from __future__ import annotations

@@ -119,7 +119,6 @@ class FlowBELMScheduler(MultistepScheduler, FlowMatchEulerDiscreteScheduler):
         if spacing is not None and sigmas is None and timesteps is None:
             grid = self._schedule(mu).grid(num_inference_steps, spacing)  # type: ignore[arg-type]
             times = torch.from_numpy(grid.timesteps[1:] * self.config.num_train_timesteps).float()
-            self.sigmas = torch.from_numpy(grid.sigma[::-1].copy()).float()
         else:
             given = {"sigmas": sigmas, "timesteps": timesteps, "mu": mu}
             given = {name: value for name, value in given.items() if value is not None}
@@ -127,9 +126,12 @@ class FlowBELMScheduler(MultistepScheduler, FlowMatchEulerDiscreteScheduler):
             s = self.sigmas.double().numpy()[::-1]
             grid = Grid.from_arrays(1 - s, s, s, schedule="flow", spacing="diffusers")
             times = self.timesteps.flip(0)
-        if self.config.inverse:
-            self.sigmas = self.sigmas.flip(0)
         self._set_out(grid, times, device)
+
+    def _set_out(self, grid: Grid, node_times: torch.Tensor, device: Any) -> None:
+        super()._set_out(grid, node_times, device)
+        sigmas = torch.from_numpy(grid.sigma.copy()).float().to(device)
+        self.sigmas = sigmas if self.config.inverse else sigmas.flip(0)
 
     def _schedule(self, mu: float | None) -> Schedule:
         """The flow with the shift that is in force."""

@@ -91,6 +91,7 @@ def test_every_grid_inverts(settings: dict[str, Any], given: dict[str, Any], met
     forward.set_timesteps(**given)
     made = run(forward, noise())
     back = forward.inverse(forward.state)
+    assert torch.equal(back.sigmas, forward.sigmas.flip(0))
     assert float((run(back, back.first) - noise()).abs().max()) <= 1e-10
     # The same call, as the pipeline makes it, leads the other way too; its sigmas stay in falling order.
     back.set_timesteps(**given)
