@@ -103,6 +103,8 @@ def forgeries(data: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield f"{part} {index + 1}: {what}", alone(data, part, changed(record, path, value))
     for name, relation in data["relations"].items():
         single = {**data, "verdict": "proved", "goals": [TRUE], "steps": [], "relations": {name: relation}}
+        if relation["order"] == 0:  # weights for unit steps: a step of the argument pins them
+            single = data
         for key in ("a", "b"):
             for j, weight in enumerate(relation[key]):
                 yield f"{name}: {key}_{j + 1}", changed(single, ("relations", name, key, j), f"{weight} + 1/7")
