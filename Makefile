@@ -41,7 +41,7 @@ generate: $(BIN)/.ready ## write belm_runtime/_generated from the derivations
 check: $(BIN)/.ready ## compare belm_runtime/_generated with the derivations
 	$(BIN)/belm generate --check
 
-bench: $(BIN)/.ready ## measure: round trips, the convergence bound, stability, integers (four figures)
+bench: $(BIN)/.ready ## measure: round trips, the convergence bound, stability, integers, a scheduler's step (figures)
 	$(BIN)/python benchmarks/round_trip.py
 	$(BIN)/python benchmarks/convergence_bound.py
 	$(BIN)/python benchmarks/stability_figure.py
@@ -49,6 +49,7 @@ bench: $(BIN)/.ready ## measure: round trips, the convergence bound, stability, 
 	$(BIN)/python benchmarks/root_loci_figure.py
 	$(BIN)/python benchmarks/bit_errors_figure.py
 	$(BIN)/python benchmarks/integer_cost.py
+	$(BIN)/python benchmarks/step.py --out docs/images/step-overhead.png
 
 docs: $(BIN)/.ready ## build the documentation into site/, warnings are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -166,7 +166,8 @@ def orders(says: str, relation: Relation, claimed: int | None = None, *, grid: s
     stated = found if claimed is None else claimed
     extra: Record = {} if stated == found else {"actual": int(found)}
     if grid == "every":
-        actual = local_error(relation).coefficient
+        # A wrong order fails before its leading error is looked at, and that of a wrong relation is costly.
+        actual = local_error(relation).coefficient if stated == found else sp.Integer(0)
         extra["leading"] = str(actual if leading is None else leading)
         extra |= {} if leading is None else _difference("excess", leading, actual)
     return _record("order", says, (), relation=relation.name, grid=grid, order=int(stated), **extra)

@@ -88,5 +88,6 @@ NAMED: dict[str, Frame] = {"noise": NOISE, "flow": FLOW, "data": DATA}
 
 
 def frame_name(frame: Frame) -> str:
-    """The name of a frame: ``noise``, ``flow``, ``data``, or ``q=…``."""
-    return next((name for name, known in NAMED.items() if known == frame), f"q={frame.q}")
+    """The name of a frame: ``noise``, ``flow``, ``data``, ``q=…``, or ``q`` where it is a symbol."""
+    written = frame.q.name if isinstance(frame.q, sp.Symbol) else f"q={frame.q}"
+    return next((name for name, known in NAMED.items() if known == frame), written)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import sympy as sp
 
 from belm_theory.grid import positions
+from belm_theory.quotient import factored
 
 
 def maximal_order(h: Sequence[sp.Expr]) -> tuple[tuple[sp.Expr, ...], tuple[sp.Expr, ...]]:
@@ -32,9 +33,9 @@ def maximal_order(h: Sequence[sp.Expr]) -> tuple[tuple[sp.Expr, ...], tuple[sp.E
         # bump(s) = Π ((s - s_m)/(s_j - s_m))² (s - s_k)/(s_j - s_k): 1 at s_j, flat zero elsewhere.
         bump = sp.prod([((target - o) / (node - o)) ** 2 for o in others]) * (target - last) / (node - last)
         slope_at_node = sum((2 / (node - o) for o in others), 1 / (node - last))
-        a.append(sp.factor(bump * (1 - (target - node) * slope_at_node)))
-        b.append(sp.factor(bump * (target - node) / step))
-    a.append(sp.factor(sp.prod([((target - o) / (last - o)) ** 2 for o in interior])))
+        a.append(factored(bump * (1 - (target - node) * slope_at_node)))
+        b.append(factored(bump * (target - node) / step))
+    a.append(factored(sp.prod([((target - o) / (last - o)) ** 2 for o in interior])))
     return tuple(a), tuple(b)
 
 
@@ -52,4 +53,4 @@ def newton_conditions(h: Sequence[sp.Expr]) -> sp.Matrix:
     data = [(node, slope) for node in interior for slope in (0, 1)] + [(last, 0)]
     s = sp.Dummy("s")
     polynomials = [sp.prod([s - node for node, _ in data[:m]]) for m in range(len(data))]
-    return sp.Matrix([[sp.factor(sp.diff(p, s, slope).subs(s, node)) for node, slope in data] for p in polynomials])
+    return sp.Matrix([[factored(sp.diff(p, s, slope).subs(s, node)) for node, slope in data] for p in polynomials])

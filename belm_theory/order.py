@@ -25,7 +25,7 @@ from sympy.polys.rings import PolyElement
 
 from belm_theory.grid import positions, smooth_steps, smooth_weights
 from belm_theory.method import Method, Relation, TwoRegister
-from belm_theory.quotient import Terms, is_zero, one_quotient
+from belm_theory.quotient import Terms, factor_list, factored, is_zero, one_quotient
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class LocalError:
 def residual(relation: Relation, m: int) -> sp.Expr:
     """The residual E_m of the relation on the Newton polynomial of degree m, as one factored fraction."""
     numerator, denominator = one_quotient(_terms(relation, m), relation.symbols)
-    return sp.factor(numerator.as_expr()) / denominator if numerator else sp.Integer(0)
+    return factored(numerator.as_expr()) / denominator if numerator else sp.Integer(0)
 
 
 def _terms(relation: Relation, m: int) -> Terms:
@@ -79,7 +79,7 @@ def order(method: Method) -> int:
 def local_error(relation: Relation) -> LocalError:
     """The leading local error E_{p+1}/(p+1)! · X^{(p+1)} on the variable grid."""
     p = order(relation)
-    return LocalError(sp.factor(residual(relation, p + 1) / sp.factorial(p + 1)), p + 1)
+    return LocalError(factored(residual(relation, p + 1) / sp.factorial(p + 1)), p + 1)
 
 
 def order_smooth(method: Method) -> int:
@@ -110,7 +110,7 @@ def _exponent(relation: Relation, m: int, terms: int = 4) -> int:
 
     def first_power(expression: sp.Expr) -> int:
         # The exponent of a product is the sum over its factors, each of which stays small.
-        _, factors = sp.factor_list(expression, *relation.symbols)
+        _, factors = factor_list(expression)
         images_of = [(image(sp.Poly(f, *relation.symbols)), n) for f, n in factors]
         return sum(n * min((powers[0] for powers in value), default=m + terms) for value, n in images_of)
 

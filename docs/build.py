@@ -212,7 +212,7 @@ def readme(verdicts: Mapping[str, str]) -> str:
     return f"""# Derivations
 
 One executable page per theorem, run on `belm_theory`. A page states its claim in `CLAIM`; `derive()` decides it and
-returns a certificate, whose evidence `belm_theory/checker.py` verifies again without any code of the derivation.
+returns a certificate, whose evidence `belm_theory/checker/` verifies again without any code of the derivation.
 The symbols are those of [docs/notation.md](../docs/notation.md).
 
 ```bash

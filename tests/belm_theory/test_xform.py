@@ -13,7 +13,7 @@ from belm_theory.frame import DATA, NOISE, Frame
 from belm_theory.method import Relation
 from belm_theory.xform import levels, predictions, states, x_form, x_step
 
-MEMBERS = [("ddim", {}), ("o-belm", {}), ("bdia", {"gamma": "1/2"}), ("open", {"k": 3}), ("blend", {"k": 4}),
+MEMBERS = [("ddim", {}), ("o-belm", {}), ("bdia", {"gamma": "1/2"}), ("open", {"k": 3}), ("blend", {"k": 3}),
            ("adams", {"m": 2})]  # fmt: skip
 FRAMES = [NOISE, Frame(sp.Integer(1)), Frame(sp.Rational(2, 3)), DATA]
 
