@@ -20,6 +20,7 @@ import torch
 from belm_runtime.stages import StageRow, register_of
 
 Predict = Callable[[Any, int], Any]
+_PLAIN = (int, float)
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,10 @@ def _trimmed(coefficients: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(kept)
 
 
-def combine(pairs: Iterable[tuple[Any, Any]]) -> Any:
-    """Σ coefficient · operand, accumulated in place on tensors, without temporaries."""
-    total: Any = None
+def combine(pairs: Iterable[tuple[Any, Any]], total: Any = None) -> Any:
+    """Σ coefficient · operand, accumulated in place on tensors, without temporaries; onto `total` if it is given."""
     for coefficient, operand in pairs:
-        if isinstance(coefficient, int | float) and coefficient == 0:
+        if isinstance(coefficient, _PLAIN) and coefficient == 0:
             continue
         if isinstance(operand, torch.Tensor):
             # An exact grid has fractions for coefficients; they meet a tensor as the nearest floats.

@@ -103,7 +103,7 @@ class Sampler:
             InputError: wrong shapes, a foreign state, a bad stop.
             NotFiniteError: a NaN or overflow, with its step and node.
         """
-        history, nodes = self._entry(x, self.grid.steps)
+        history, nodes = self.entry(x, self.grid.steps, downwards=True)
         here = min(nodes)
         if not 0 <= stop <= here:
             raise InputError(f"stop = {stop} is not between 0 and the state's node {here}")
@@ -111,7 +111,7 @@ class Sampler:
             return self._stages(model, history, range(here, stop, -1))
         relations = self._downward[self.grid.steps - here : self.grid.steps - stop]
         self._refuse_too_short(relations, history)
-        return self._relations(model, *_newest_first(history, nodes, downwards=True), relations)
+        return self._relations(model, history, nodes, relations)
 
     @torch.no_grad()
     def invert(
@@ -142,16 +142,15 @@ class Sampler:
         if approximate and isinstance(self.table, StageTable):
             raise InputError(f"{self.method} has no approximate inversion; its exact one costs the same")
         if not approximate:
-            self._refuse_without_inverse()
-            self._warn_amplification()
-        history, nodes = self._entry(x, 0)
+            self.check_inverse()
+        history, nodes = self.entry(x, 0, downwards=False)
         here = max(nodes)
         if not here <= stop <= self.grid.steps:
             raise InputError(f"stop = {stop} is not between the state's node {here} and N = {self.grid.steps}")
         if isinstance(self.table, StageTable):
             return self._stages(model, history, range(here + 1, stop + 1), inverse=True)
-        relations = self._upward(here, stop, bare, len(history), approximate)
-        return self._relations(model, *_newest_first(history, nodes, downwards=False), relations)
+        relations = self.upward(here, stop, None if bare else len(history), approximate)
+        return self._relations(model, history, nodes, relations)
 
     def state(self, history: Sequence[torch.Tensor], nodes: Sequence[int]) -> State:
         """A state of this sampler from known values, e.g. reference starting values.
@@ -187,12 +186,25 @@ class Sampler:
         # A slope is evaluated again on entry, so its state is kept even where R = 0 and it enters as a slope only.
         return max(max(len(r.states), len(r.slopes)) for r in self._downward)
 
-    def _upward(self, here: int, stop: int, bare: bool, known: int, approximate: bool) -> list[Relation]:
+    def upward(self, here: int, stop: int, known: int | None, approximate: bool = False) -> list[Relation]:
+        """The inversion steps from node `here` to node `stop`.
+
+        Args:
+            here: the newest node.
+            stop: the last node to make.
+            known: how many states the history holds; k are needed. None: node `here` stands alone, and the first
+                k - 1 steps are Adams–Bashforth of rising order.
+            approximate: Adams–Bashforth all the way.
+
+        Raises:
+            InputError: fewer than k states.
+        """
         assert isinstance(self.table, Table)
         k = self.method.k
-        if bare:
-            start = upward_start(self.table, self.prediction, stop if approximate else min(k - 1, stop), k - 1)
-            return start + way_up(*self._forms, len(start), stop)
+        if known is None:
+            last = stop if approximate else min(here + k - 1, stop)
+            start = upward_start(self.table, self.prediction, last, k - 1, first=here)
+            return start + way_up(*self._forms, last, stop)
         if known < k and stop > here:
             reason = "" if k <= self.grid.steps else f", and a grid of fewer than {k} steps has no row to invert"
             raise InputError(f"inverting {self.method} needs the last {k} states; this state holds {known}{reason}")
@@ -206,14 +218,17 @@ class Sampler:
                 f"this state holds {len(history)}"
             )
 
-    def _refuse_without_inverse(self) -> None:
+    def check_inverse(self) -> None:
+        """Refuse a method without inverse; warn where inverting amplifies rounding.
+
+        Raises:
+            InputError: the method has a_k = 0.
+        """
         if not self.method.has_inverse:
             raise InputError(
                 f"{self.method} has a_k = 0 and cannot be inverted exactly; choose an invertible method such as "
                 "open:k=3, or pass approximate=True with a bare x_0"
             )
-
-    def _warn_amplification(self) -> None:
         factor = self._amplification_in_x
         if factor > WARN_AMPLIFICATION:
             advice = "open:k=3 inverts with little amplification"
@@ -229,8 +244,17 @@ class Sampler:
 
     # ---- running ----------------------------------------------------------------------------------------------------
 
-    def _entry(self, x: torch.Tensor | State, node: int) -> tuple[list[torch.Tensor], list[int]]:
-        """The states to start from, in the sampler's arithmetic and its own memory."""
+    def entry(self, x: torch.Tensor | State, node: int, downwards: bool) -> tuple[list[torch.Tensor], list[int]]:
+        """The states to start from and their nodes, in the sampler's arithmetic and its own memory.
+
+        Args:
+            x: a tensor of shape (batch, …) at `node`, or a State.
+            node: where a bare tensor stands.
+            downwards: the direction of the run; the newest state of that direction comes first.
+
+        Raises:
+            InputError: no floating tensor, a foreign state, or a device without float64.
+        """
         if isinstance(x, State):
             self._check_state(x)
             history, nodes = list(x.history), list(x.nodes)
@@ -242,7 +266,9 @@ class Sampler:
         device = history[0].device
         if device.type == "mps" and self.dtype is torch.float64:
             raise InputError("float64 does not exist on mps; use arithmetic='float32' or move the run to the cpu")
-        return [h.to(self.dtype, copy=True) for h in history], nodes
+        # A State is the same set of nodes for both directions.
+        order = sorted(range(len(nodes)), key=lambda n: nodes[n] if downwards else -nodes[n])
+        return [history[n].to(self.dtype, copy=True) for n in order], [nodes[n] for n in order]
 
     def _check_state(self, state: State) -> None:
         mine = {"method": str(self.method), "frame": str(self.frame), "grid": self.grid.fingerprint}
@@ -296,11 +322,3 @@ class Sampler:
 
     def _finished(self, history: list[torch.Tensor], nodes: list[int], run: Run) -> State:
         return replace(self.state(history, nodes), calls=run.calls)
-
-
-def _newest_first(
-    history: list[torch.Tensor], nodes: list[int], downwards: bool
-) -> tuple[list[torch.Tensor], list[int]]:
-    """The same states in the order of a direction: a State is the same set of nodes for both."""
-    order = sorted(range(len(nodes)), key=lambda n: nodes[n] if downwards else -nodes[n])
-    return [history[n] for n in order], [nodes[n] for n in order]

@@ -21,18 +21,19 @@ from belm_runtime.recurrence import Relation
 from belm_runtime.table import Table, adams_weights
 
 
-def upward_start(table: Table, prediction: str, last: int, order: int) -> list[Relation]:
-    """Relations that make nodes 1 … last from x_0, by Adams–Bashforth of order min(m + 1, order).
+def upward_start(table: Table, prediction: str, last: int, order: int, first: int = 0) -> list[Relation]:
+    """Relations that make nodes first + 1 … last from node `first` alone, by Adams–Bashforth of rising order.
 
     Args:
         table: frame, steps and grid.
         prediction: what the network predicts.
         last: the last node to make.
         order: highest order of the start.
+        first: the node of the one known state, 0 for the data.
     """
     P, R = table.slopes(prediction)
     P[0], R[0] = _slope_at_data(table, prediction)
-    return [_step(table, m, min(m + 1, order), P, R) for m in range(last)]
+    return [_step(table, m, min(m + 1 - first, order), P, R) for m in range(first, last)]
 
 
 def _step(table: Table, m: int, order: int, P: np.ndarray, R: np.ndarray) -> Relation:
