@@ -11,16 +11,15 @@ import json
 import os
 import platform
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from uuid import uuid4
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from belm_runtime.errors import InputError, unwritable
+from belm_runtime.errors import InputError
+from belm_runtime.files import write
 
 _FORMAT = "belm-state-1"
 _ROWS = torch.contiguous_format
@@ -65,20 +64,11 @@ class State:
         target = Path(path)
         if not target.name:
             raise InputError(f"cannot write state {str(path)!r}: it names no file, as in 'seed.safetensors'")
-        temporary = target.with_name(f".{uuid4().hex}.tmp")
         # One copy a state: safetensors refuses tensors that share memory, as the two registers of a fresh EDICT state.
         tensors = {f"x{n}": x.detach().cpu().clone(memory_format=_ROWS) for n, x in enumerate(self.history)}
         record = {key: getattr(self, key) for key in ("method", "frame", "grid", "steps", "calls", "nodes")}
         metadata = {"format": _FORMAT, "record": json.dumps(record), "versions": json.dumps(dict(self.versions))}
-        try:
-            temporary.write_bytes(save(tensors, {**metadata, "sha256": _digest(tensors, metadata)}))
-            os.replace(temporary, target)
-        except OSError as error:
-            raise unwritable(target, error) from None
-        finally:
-            with suppress(OSError):
-                temporary.unlink()
-        return target
+        return write(target, save(tensors, {**metadata, "sha256": _digest(tensors, metadata)}))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], device: str | torch.device = "cpu") -> State:
@@ -104,7 +94,15 @@ class State:
             state = cls(history, tuple(record.pop("nodes")), **record, versions=json.loads(metadata["versions"]))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"state {source!r} is damaged: {error}") from None
-        return replace(state, history=tuple(_moved(x, device) for x in state.history))
+        return state.to(device)
+
+    def to(self, device: str | torch.device) -> State:
+        """The same state on another device.
+
+        Raises:
+            InputError: if there is no such device.
+        """
+        return replace(self, history=tuple(_moved(x, device) for x in self.history))
 
 
 def made_with() -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Writing results: whole or not at all.
 
-A file is written under a temporary name and renamed; a folder's files are gathered in a temporary folder inside it and
-moved when the work is done. A place that cannot be written is a wrong call and found before the work; a disk that runs
-full on the way is a failure.
+A file is written under a temporary name and renamed (`belm_runtime.files`); a folder's files are gathered in a
+temporary folder inside it and moved when the work is done. A place that cannot be written is a wrong call and found
+before the work; a disk that runs full on the way is a failure.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from belm_runtime.errors import InputError, unwritable
+from belm_runtime.files import write
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -30,15 +31,7 @@ def write_text(path: Path, text: str) -> None:
     # Renaming onto a device such as /dev/null would replace it.
     if path.exists() and not path.is_file():
         raise InputError(f"cannot write {str(path)!r}: it exists and is not a regular file")
-    target = path.resolve()
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, target)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise unwritable(path, error) from None
+    write(path, text.encode())
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import typer
 from belm.cli.files import staged
 from belm.cli.options import TextOrJson, one_of, print_json
 from belm.cli.progress import bar
-from belm.cli.setup import Setup, read_label, read_record
+from belm.cli.setup import Setup, known, labels_of, read_label, read_record
 from belm_runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,13 +43,14 @@ def invert(
         str | None, typer.Option("--label", help=f"A digit, one per sample, or any; {_OTHERWISE}.")
     ] = None,
     guidance: Annotated[float | None, typer.Option("--guidance", help=f"The guidance; {_OTHERWISE}.")] = None,
+    device: Annotated[str | None, typer.Option("--device", help=f"Where to compute; {_OTHERWISE}.")] = None,
     format: TextOrJson = "text",
 ) -> None:
     """Invert samples to their noise; write noise.safetensors and print the error of the round trip."""
     machine = one_of("format", format, ("text", "json")) == "json"
     given: dict[str, Any] = {
         "model": model, "method": method, "schedule": schedule, "steps": steps, "spacing": spacing, "seed": seed,
-        "guidance": guidance,
+        "guidance": guidance, "device": device,
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
     if label is not None:
@@ -75,13 +76,15 @@ def _run(path: Path, out: Path, given: dict[str, Any], *, alone: bool, approxima
 
     state = State.load(path)
     values = _values(state, given, path)
-    seed = values.pop("seed", None)
+    seed, first = values.pop("seed", None), values.pop("first", 0)
     with bar("inverting") as report, staged(out) as folder, warnings.catch_warnings():
         warnings.simplefilter("always", AmplificationWarning)
         setup = Setup(**values)
         sampler = setup.sampler(report)
-        expected = None if seed is None else sampler.grid.noise(tuple(state.x.shape), seed)
-        network = setup.denoiser()
+        place = setup.place()
+        state = state.to(place)
+        expected = None if seed is None else sampler.grid.noise(tuple(state.x.shape), seed, first=first).to(place)
+        network = setup.denoiser(place)
         begin = time.perf_counter()
         back = sampler.invert(network, _newest(state) if alone else state, approximate=approximate)
         seconds = time.perf_counter() - begin
@@ -102,7 +105,7 @@ def _values(state: State, given: dict[str, Any], path: Path) -> dict[str, Any]:
     """
     own = {"model": "digits", "method": state.method, "frame": state.frame}
     own["arithmetic"] = str(state.x.dtype).removeprefix("torch.")
-    record = read_record(path.with_name("run.json"))
+    record = _shard(path) or read_record(path.with_name("run.json"))
     values = {**own, **record, **given}
     if "method" in given:
         values["frame"] = None
@@ -110,6 +113,18 @@ def _values(state: State, given: dict[str, Any], path: Path) -> dict[str, Any]:
     if missing := [f"--{name}" for name in needed if name not in values]:
         raise InputError(f"there is no run.json beside {str(path)!r}: give {', '.join(missing)} as it was sampled")
     return values
+
+
+def _shard(path: Path) -> dict[str, Any]:
+    """The record of a shard of `belm sample --batch-size`, with its labels and the index of its first sample."""
+    from belm_runtime.shards import locate
+
+    if (found := locate(path)) is None:
+        return {}
+    shards, i, settings = found
+    first = shards.first(i)
+    label = labels_of(settings.get("label"), shards.size(i), first)
+    return {**known(settings), "label": label, "first": first}
 
 
 def _newest(state: State) -> Any:

@@ -28,8 +28,10 @@ Start = Annotated[str, typer.Option("--start", help="The first rows: adams (Adam
 End = Annotated[str, typer.Option("--end", help="Node 0: zero (clean data) or first (the first training node).")]
 ModelName = Annotated[str, typer.Option("--model", help="The model: digits, the one that comes with the package.")]
 LabelText = Annotated[
-    str | None, typer.Option("--label", help="A digit 0 … 9, one per sample such as 0,1,2, or any (the default).")
+    str | None,
+    typer.Option("--label", help="A digit 0 … 9, several in turn such as 0,1,2, all ten in turn, or any (default)."),
 ]
+DeviceName = Annotated[str, typer.Option("--device", help="Where to compute: cpu, cuda, cuda:1, mps.")]
 OutFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write into.")]
 TextOrJson = Annotated[str, typer.Option("--format", metavar="text|json", help="text, or json for machines.")]
 

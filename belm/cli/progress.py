@@ -24,7 +24,10 @@ def bar(task: str) -> Iterator[Callable[..., None]]:
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"),
         TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
     )  # fmt: skip
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
+    # The time left comes from the last hour, not from rich's half minute: a step may take longer than that.
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal, speed_estimate_period=3600
+    ) as shown:
         line = shown.add_task(task, total=None, note="")
 
         def report(done: int, total: int, note: str = "") -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,7 @@ import typer
 
 from belm.cli.files import staged
 from belm.cli.options import (
+    DeviceName,
     End,
     FrameName,
     LabelText,
@@ -27,7 +29,8 @@ from belm.cli.options import (
 )
 from belm.cli.picture import montage, png
 from belm.cli.progress import bar
-from belm.cli.setup import DIGITS_SHAPE, Setup, read_label
+from belm.cli.setup import DIGITS_SHAPE, Label, Setup, labels_of, read_label
+from belm.cli.sharded import Job, place_among
 from belm_runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,7 +41,12 @@ FILES = ("run.json", "samples.png", "state.safetensors")
 
 Arithmetic = Annotated[str, typer.Option("--arithmetic", help="float64 or float32.")]
 Guidance = Annotated[float, typer.Option("--guidance", help="Weight of the label: 1 plain, above 1 exaggerated.")]
-Number = Annotated[int, typer.Option("--num", "--batch", "-n", help="How many samples.")]
+Number = Annotated[int, typer.Option("--num", "-n", help="How many samples.")]
+BatchSize = Annotated[
+    int | None, typer.Option("--batch-size", help="Sample in shards of this size, which a killed run goes on with.")
+]
+Processes = Annotated[int, typer.Option("--processes", help="With --batch-size: how many processes to start.")]
+States = Annotated[bool, typer.Option("--states", help="With --batch-size: keep what an exact inversion needs.")]
 Seed = Annotated[int, typer.Option("--seed", help="Sample j depends on (seed, j) only.")]
 SampleMethod = Annotated[str, typer.Option("--method", help="A method, e.g. o-belm or blend:k=3,theta=0.8.")]
 
@@ -58,15 +66,30 @@ def sample(
     frame: FrameName = None,
     start: Start = "adams",
     end: End = "zero",
+    device: DeviceName = "cpu",
+    batch_size: BatchSize = None,
+    processes: Processes = 1,
+    states: States = False,
     format: TextOrJson = "text",
 ) -> None:
-    """Sample from a model; write state.safetensors, samples.png and run.json into a folder."""
+    """Sample from a model; write state.safetensors, samples.png and run.json into a folder.
+
+    With --batch-size, write shards of that many samples instead, also over several processes: --processes P, or
+    accelerate launch -m belm sample …. The same command goes on with what a killed one has left.
+    """
     machine = one_of("format", format, ("text", "json")) == "json"
     if number < 1:
         raise InputError(f"--num {number}: it must be a whole number ≥ 1")
+    labels = _labels(label, number)
     setup = Setup(
-        model, method, schedule, steps, spacing, end, start, frame, arithmetic, read_label(label), guidance
+        model, method, schedule, steps, spacing, end, start, frame, arithmetic, labels, guidance, device
     )  # fmt: skip
+    if batch_size is not None:
+        _shard(setup, seed, number, batch_size, processes, states, out, machine)
+        return
+    if states or processes != 1 or place_among()[1] > 1:
+        raise InputError("--states and several processes are for sampling in shards; give --batch-size as well")
+    setup = replace(setup, label=labels_of(labels, number))
     record, seconds = _run(setup, seed, number, out)
     if machine:
         print_json({**record, "seconds": seconds, "out": str(out), "files": list(FILES)})
@@ -80,19 +103,52 @@ def _run(setup: Setup, seed: int, number: int, out: Path) -> tuple[dict[str, Any
     """Sample, and write the three files; the record of the run and the seconds it took."""
     with bar("sampling") as report:
         sampler = setup.sampler(report)
-        noise = sampler.grid.noise((number, *DIGITS_SHAPE), seed)
-        network = setup.denoiser()
+        place = setup.place()
+        noise = sampler.grid.noise((number, *DIGITS_SHAPE), seed).to(place)
+        network = setup.denoiser(place)
         with staged(out) as folder:
             begin = time.perf_counter()
             state = sampler.sample(network, noise)
             seconds = time.perf_counter() - begin
             resolved = {"method": state.method, "frame": state.frame, "spacing": sampler.grid.spacing}
             record = {**setup.record(), **resolved, "seed": seed, "num": number, **_facts(state)}
-            contents = (json.dumps(record, indent=2) + "\n").encode(), png(montage(state.x[:, 0].double().numpy()))
+            pictures = state.x[:, 0].double().cpu().numpy()
+            contents = (json.dumps(record, indent=2) + "\n").encode(), png(montage(pictures))
             for name, content in zip(FILES, contents, strict=False):
                 (folder / name).write_bytes(content)
             state.save(folder / FILES[-1])
     return record, seconds
+
+
+def _labels(text: str | None, number: int) -> Label:
+    """The labels as they are given; more of them than samples are a mistake, except for ``all``."""
+    labels = read_label(text)
+    if text != "all" and isinstance(labels, list) and len(labels) > number:
+        raise InputError(f"--label names {len(labels)} labels for a batch of {number}; give at most {number}")
+    return labels
+
+
+def _shard(
+    setup: Setup, seed: int, number: int, batch: int, processes: int, states: bool, out: Path, machine: bool
+) -> None:
+    """Sample in shards, and say what is there now."""
+    from belm_runtime.shards import Shards
+
+    rank, world, local = place_among()
+    if processes < 1 or (processes > 1 and world > 1):
+        wrong = "it must be a whole number ≥ 1" if processes < 1 else f"a launcher started {world} already"
+        raise InputError(f"--processes {processes}: {wrong}")
+    record = Job(setup, Shards(out, number, batch), seed, states).run(processes, rank, world, local)
+    if record["finished"] < record["shards"]:
+        typer.echo(f"process {rank} of {world} is done; {record['finished']} of {record['shards']} shards are there",
+                   err=True)  # fmt: skip
+    elif machine:
+        print_json(record)
+    else:
+        print(f"{record['method']} on {record['schedule']}, {record['spacing']}, {record['steps']} steps: {number} "
+              f"samples in {record['shards']} shards, {record['before']} of them there before, "
+              f"{record['seconds']:.1f} s")  # fmt: skip
+        print(f"wrote {out / 'shard-*.safetensors'}")
 
 
 def _facts(state: State) -> dict[str, Any]:

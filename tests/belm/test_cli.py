@@ -10,7 +10,7 @@ from importlib.metadata import version
 import pytest
 
 import belm
-from belm.cli import app
+from belm.cli import failures
 
 COMMANDS = ["demo", "methods", "derive", "table", "generate", "sample", "invert"]
 
@@ -179,4 +179,4 @@ def test_warnings_are_one_line(run, monkeypatch):
 
 
 def test_usage_error_is_clicks_own():
-    assert app._USAGE_ERROR.__name__ == "UsageError"
+    assert failures._USAGE_ERROR.__name__ == "UsageError"

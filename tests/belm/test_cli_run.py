@@ -154,6 +154,7 @@ def test_another_label_is_another_way_back(run, copy):
         (["--label", "x"], ("'x'", "any")),
         (["--guidance", "nan"], ("nan", "finite")),
         (["--seed", "-1"], ("seed", "-1")),
+        (["--device", "nowhere"], ("no device 'nowhere'",)),
         (["--steps", "0"], ("steps", "not 0")),
     ],
 )
@@ -196,6 +197,7 @@ def test_bare_needs_a_state_at_node_0(run, refused, copy):
         (["--steps", "1001"], ("1001", "1000")),
         (["--num", "0"], ("--num 0", "≥ 1")),
         (["--seed", "-1"], ("seed", "-1")),
+        (["--device", "nowhere"], ("no device 'nowhere'",)),
         (["--label", "10"], ("10", "0 … 9")),
         (["--label", "1,2,3", "--num", "2"], ("3 labels", "batch of 2")),
         (["--guidance", "inf", "--label", "1"], ("inf", "finite")),

@@ -1,0 +1,71 @@
+"""What becomes of an error: one line on stderr and an exit code.
+
+A wrong call or input (`InputError`, usage, a missing extra) is exit code 2; a run that failed (NaN from the model, a
+full disk) is exit code 1; anything else is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from belm_runtime.errors import InputError, NotFiniteError
+
+#: Which extra brings an optional package.
+_EXTRAS = {
+    "sympy": "theory", "flint": "theory", "z3": "theory", "diffusers": "diffusers", "transformers": "diffusers",
+    "matplotlib": "plots",
+}  # fmt: skip
+
+#: Click's UsageError, reached through what typer exports: newer versions of typer carry a click of their own.
+_USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+def guarded(call: Callable[[], Any]) -> int:
+    """Do something and say in one line what went wrong.
+
+    Returns:
+        The exit code: what the call returns if that is a number, else 0; or the error's.
+    """
+    with warnings.catch_warnings():
+        warnings.showwarning = _warn
+        try:
+            code = call()
+        except _USAGE_ERROR as error:
+            return _fail(_message(error), 2)
+        except InputError as error:
+            return _fail(str(error), 2)
+        except ModuleNotFoundError as error:
+            missing = (error.name or "").partition(".")[0]
+            if missing not in _EXTRAS:
+                raise
+            return _fail(f'this command needs {missing}; install it with: pip install "belm[{_EXTRAS[missing]}]"', 2)
+        except (NotFiniteError, OSError) as error:
+            return _fail(str(error), 1)
+        except (typer.Abort, KeyboardInterrupt):
+            return _fail("interrupted", 130)
+    return code if isinstance(code, int) else 0
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"error: {_line(message)}", file=sys.stderr)
+    return code
+
+
+def _warn(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
+) -> None:
+    print(f"warning: {_line(str(message))}", file=sys.stderr)
+
+
+def _message(error: Exception) -> str:
+    say = getattr(error, "format_message", None)
+    return say() if say else str(error)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
