@@ -61,12 +61,13 @@ class Exact:
 
     # ---- the steps of a run -----------------------------------------------------------------------------------------
 
-    def along(self, relations: Sequence[Relation], nodes: Sequence[int]) -> list[Step]:
+    def along(self, relations: Sequence[Relation], nodes: Sequence[int], alone: bool) -> list[Step]:
         """The steps of a sampler's relations in either direction.
 
         Args:
             relations: downwards, or upwards by inverse rows, or upwards from one state alone.
             nodes: the nodes of the known states.
+            alone: not from a state, but from x_N or x_0 alone.
 
         Raises:
             InputError: from one state alone, if rounding may be amplified beyond the range.
@@ -81,7 +82,7 @@ class Exact:
             else:
                 steps.append(Step(made, (of_start(relation),)))
             known.add(made)
-        if any(not step.inverse and step.node > max(nodes) for step in steps):
+        if alone and steps and steps[0].node > max(nodes):
             self._refuse_drift(steps, nodes)
         return steps
 
@@ -135,10 +136,10 @@ class Exact:
             NotFiniteError: a NaN, or an integer out of range, with its step and node.
         """
         here = self._conditions(history[0])
-        evaluation = Evaluation(model, here["batch"], self._checked(x, here))
+        evaluation = Evaluation(here["batch"], self._checked(x, here))
         integers = self._entered(x, history, list(zip(nodes, self._names(nodes), strict=True)))
         grid, k, room = self.table.grid, self.table.k, self.lattice.room
-        run = IntegerRun(evaluation, grid, k, history[0], len(steps), progress, room)
+        run = IntegerRun(model, grid, k, history[0], len(steps), progress, evaluation, room)
         wanted = list(zip(kept, self._names(kept), strict=True))
         run.watch(march(steps, integers, self.lattice.spacing, run.predict, wanted), nodes[0])
         states = [integers[key] * self.lattice.spacing[key] for key in wanted]

@@ -24,7 +24,7 @@ from belm_runtime.errors import InputError
 from belm_runtime.grid import Grid, whole
 from belm_runtime.lattice import RANGE
 from belm_runtime.methods import read
-from belm_runtime.models import as_model, finite
+from belm_runtime.models import finite
 from belm_runtime.number import exact
 from belm_runtime.run import Model, Progress, Run, described
 
@@ -189,23 +189,26 @@ def _last_uses(steps: Sequence[Step]) -> dict[Key, int]:
 
 
 class Evaluation:
-    """The model at a fixed batch size; it notes in which dtype the network answers."""
+    """Models evaluated at a fixed batch size; it notes in which dtype they answer."""
 
-    def __init__(self, model: Model, batch: int, expected: str | None = None) -> None:
-        """Wrap a model; `expected` is the dtype that its predictions had when the state was made."""
-        self.model, self.batch, self.dtype = as_model(model), batch, expected
+    def __init__(self, batch: int, expected: str | None = None) -> None:
+        """For a batch size; `expected` is the dtype that the predictions had when the state was made."""
+        self.batch, self.dtype = batch, expected
 
-    def __call__(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    def __call__(self, model: Model, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """The prediction for x, part by part."""
         missing = -len(x) % self.batch
         if missing:
             x, t = (torch.cat([value, value[:1].expand(missing, *value.shape[1:])]) for value in (x, t))
-        parts = [self._part(x[n : n + self.batch], t[n : n + self.batch]) for n in range(0, max(len(x), 1), self.batch)]
+        parts = [
+            self._part(model, x[n : n + self.batch], t[n : n + self.batch])
+            for n in range(0, max(len(x), 1), self.batch)
+        ]
         whole_batch = parts[0] if len(parts) == 1 else torch.cat(parts)
         return whole_batch[: len(x) - missing] if missing else whole_batch
 
-    def _part(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        prediction = self.model(x, t)
+    def _part(self, model: Model, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        prediction = model(x, t)
         if not isinstance(prediction, torch.Tensor) or prediction.shape != x.shape:
             raise InputError(f"the model returned {described(prediction)} for x of shape {tuple(x.shape)}")
         dtype = str(prediction.dtype).removeprefix("torch.")
@@ -222,12 +225,17 @@ class IntegerRun(Run):
     """A run whose steps report their largest integer."""
 
     def __init__(
-        self, model: Evaluation, grid: Grid, k: int, like: torch.Tensor, total: int, progress: Progress | None,
-        room: float,
+        self, model: Model, grid: Grid, k: int, like: torch.Tensor, total: int, progress: Progress | None,
+        evaluation: Evaluation, room: float,
     ) -> None:  # fmt: skip
         """Prepare a run in which |x| up to `room` standard deviations fits."""
         super().__init__(model, grid, k, torch.float64, like, total, progress)
-        self.peak, self.room = torch.zeros((), dtype=torch.float64, device=like.device), room
+        self.evaluation, self.room = evaluation, room
+        self.peak = torch.zeros((), dtype=torch.float64, device=like.device)
+
+    def evaluate(self, model: Model, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """What the model answers at the batch size of the run."""
+        return self.evaluation(model, x, t)
 
     def bad(self, value: torch.Tensor) -> torch.Tensor:
         """Whether the largest integer is out of range or NaN; the first such is kept."""

@@ -10,14 +10,16 @@ device until it is over.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
+import numpy as np
 import torch
 
-from belm_runtime.amplification import amplification
+from belm_runtime.amplification import AmplificationWarning, BareInversionWarning, amplification, amplification_along
+from belm_runtime.amplification import warn as warn_of
+from belm_runtime.climb import Climb
 from belm_runtime.errors import InputError, unknown
 from belm_runtime.exact import Exact
 from belm_runtime.frame import Frame
@@ -27,14 +29,15 @@ from belm_runtime.methods import Method, parse
 from belm_runtime.models import PREDICTIONS
 from belm_runtime.recurrence import Relation, march, march_stages, way_down, way_up
 from belm_runtime.run import Model, Progress, Run, described
+from belm_runtime.schedule import Schedule
 from belm_runtime.stages import StageTable
 from belm_runtime.start import upward_start
 from belm_runtime.state import State
 from belm_runtime.table import Table, coefficients
 
+__all__ = ["ARITHMETIC", "AmplificationWarning", "BareInversionWarning", "Sampler"]
+
 ARITHMETIC = {"float64": torch.float64, "float32": torch.float32}
-#: Above this amplification in x an inversion warns: float64 rounding alone may then exceed 1e-11.
-WARN_AMPLIFICATION = 1e5
 
 
 def read_arithmetic(arithmetic: str | Integer) -> tuple[Integer | None, torch.dtype]:
@@ -49,10 +52,6 @@ def read_arithmetic(arithmetic: str | Integer) -> tuple[Integer | None, torch.dt
     if text not in ARITHMETIC:
         raise unknown("arithmetic", text, [*ARITHMETIC, "integer"])
     return None, ARITHMETIC[text]
-
-
-class AmplificationWarning(UserWarning):
-    """Inversion amplifies rounding by a large factor; the message names it."""
 
 
 class Sampler:
@@ -134,8 +133,9 @@ class Sampler:
 
     @torch.no_grad()
     def invert(
-        self, model: Model, x: torch.Tensor | State, *, stop: int | None = None, approximate: bool = False
-    ) -> State:
+        self, model: Model, x: torch.Tensor | State, *, stop: int | None = None, approximate: bool = False,
+        schedule: Schedule | None = None,
+    ) -> State:  # fmt: skip
         """Run towards the noise.
 
         A State holds the k states that make the inverse exact in exact arithmetic; in floating point its rounding is
@@ -146,6 +146,8 @@ class Sampler:
             x: a State, or x_0 of shape (batch, …).
             stop: the node to stop at, default N.
             approximate: use Adams–Bashforth upward instead of the inverse relation: DDIM inversion for ``ddim``.
+            schedule: the grid's schedule, of use with a bare x_0: the first k - 1 nodes are then found in small steps
+                (`belm_runtime.climb`), at the price of a few model calls.
 
         Returns:
             The state whose newest node is `stop`.
@@ -163,8 +165,7 @@ class Sampler:
         if approximate and self.exact is not None:
             raise InputError("approximate inversion is not exact in any arithmetic; use it with arithmetic='float64'")
         if not approximate:
-            # Integers do not round on the way back from a state; from x_0 alone the start's error is amplified.
-            self.check_inverse(warn=self.exact is None or bare)
+            self.check_inverse(stop, bare=bare)
         history, nodes = self.entry(x, 0, downwards=False)
         here = max(nodes)
         if not here <= stop <= self.grid.steps:
@@ -172,7 +173,15 @@ class Sampler:
         if isinstance(self.table, StageTable):
             return self._stages(model, x, history, range(here + 1, stop + 1), inverse=True)
         relations = self.upward(here, stop, None if bare else len(history), approximate)
-        return self._relations(model, x, history, nodes, relations)
+        last = min(self.method.k - 1, stop)
+        if not bare or schedule is None or not last:
+            return self._relations(model, x, history, nodes, relations)
+        climb = Climb.plan(schedule, self.grid, last, self.prediction)
+        total = climb.steps + len(relations) - last
+        history, slopes = climb.run(model, history[0], self._share(0, total))
+        nodes, progress = list(range(last, -1, -1)), self._share(climb.steps, total)
+        done = self._relations(model, x, history, nodes, relations[last:], slopes, progress)
+        return replace(done, calls=done.calls + climb.steps)
 
     def state(self, history: Sequence[torch.Tensor], nodes: Sequence[int]) -> State:
         """A state of this sampler from known values, e.g. reference starting values.
@@ -246,8 +255,12 @@ class Sampler:
                 f"this state holds {len(history)}"
             )
 
-    def check_inverse(self, warn: bool = True) -> None:
-        """Refuse a method without inverse; warn where inverting amplifies rounding, unless told not to.
+    def check_inverse(self, stop: int | None = None, *, bare: bool = False) -> None:
+        """Refuse a method without inverse; warn where inverting amplifies rounding, or the error of a bare start.
+
+        Args:
+            stop: the node the inversion goes up to, default N.
+            bare: whether it starts from x_0 alone.
 
         Raises:
             InputError: the method has a_k = 0.
@@ -257,21 +270,16 @@ class Sampler:
                 f"{self.method} has a_k = 0 and cannot be inverted exactly; choose an invertible method such as "
                 "open:k=3, or pass approximate=True with a bare x_0"
             )
-        factor = self._amplification_in_x if warn else 1.0
-        if factor > WARN_AMPLIFICATION:
-            what, size = "the error of the start", ""
-            if self.exact is None:
-                relative = factor * torch.finfo(self.dtype).eps
-                what, size = "rounding", f" ({self.arithmetic}: about {relative:.0e} relative)"
-            warnings.warn(
-                f"inverting {self.method} on this grid amplifies {what} by up to {factor:.1e} in x{size}; "
-                "open:k=3 inverts with little amplification",
-                AmplificationWarning, stacklevel=4,
-            )  # fmt: skip
+        if self.exact is not None and not bare:
+            return  # Integers are not rounded on the way back from a state.
+        # Steps that make node `stop` or a lower one; the start makes the first ones.
+        rows = None if stop is None else max(0, stop - (0 if self.method.stages else self.method.k - 1))
+        factor = max(1.0, float(self._growth[:rows].max(initial=1.0)))
+        warn_of(factor, f"inverting {self.method} on this grid", self.arithmetic, bare)
 
     @cached_property
-    def _amplification_in_x(self) -> float:
-        return self.amplification()
+    def _growth(self) -> np.ndarray:
+        return amplification_along(self.table, "inversion", "x")
 
     # ---- running ----------------------------------------------------------------------------------------------------
 
@@ -322,17 +330,24 @@ class Sampler:
 
     def _relations(
         self, model: Model, x: torch.Tensor | State, history: list[torch.Tensor], nodes: list[int],
-        relations: list[Relation],
+        relations: list[Relation], slopes: list[torch.Tensor] | None = None, progress: Progress | None = None,
     ) -> State:  # fmt: skip
         if self.exact is not None:
             made = [relation.target for relation in reversed(relations)]
             kept = [*made, *nodes][: self.depth] if made else nodes
-            return self._integers(model, x, history, nodes, self.exact.along(relations, nodes), kept)
-        run = Run(model, self.grid, self.method.k, self.dtype, history[0], len(relations), self.progress)
-        slopes = [run.predict(x, node) for x, node in self._reevaluate(history, nodes, relations)]
+            steps = self.exact.along(relations, nodes, alone=not isinstance(x, State))
+            return self._integers(model, x, history, nodes, steps, kept, progress)
+        run = Run(model, self.grid, self.method.k, self.dtype, history[0], len(relations), progress or self.progress)
+        if slopes is None:
+            slopes = [run.predict(x, node) for x, node in self._reevaluate(history, nodes, relations)]
         made = run.watch(march(relations, history, slopes, run.predict, self._keep(relations)), nodes[0])
         nodes = (made[::-1] + nodes)[: len(history)]
         return self._finished(history, nodes, run)
+
+    def _share(self, before: int, total: int) -> Progress | None:
+        """The progress of a run that is a part of a longer one."""
+        told = self.progress
+        return None if told is None else lambda done, _: told(before + done, total)
 
     def _keep(self, relations: list[Relation]) -> int:
         return max(self.depth, *(len(r.states) for r in relations)) if relations else self.depth
@@ -364,10 +379,10 @@ class Sampler:
 
     def _integers(
         self, model: Model, x: torch.Tensor | State, history: list[torch.Tensor], nodes: list[int],
-        steps: list[Step], kept: list[int],
+        steps: list[Step], kept: list[int], progress: Progress | None = None,
     ) -> State:  # fmt: skip
         assert self.exact is not None
-        states, conditions, calls = self.exact.run(model, x, history, nodes, steps, kept, self.progress)
+        states, conditions, calls = self.exact.run(model, x, history, nodes, steps, kept, progress or self.progress)
         return replace(self.state(states, kept), calls=calls, conditions=conditions)
 
     def _finished(self, history: list[torch.Tensor], nodes: list[int], run: Run) -> State:

@@ -172,16 +172,16 @@ def test_the_model_sees_one_batch_size(n: int) -> None:
         return 2 * x + t[:, None]
 
     x, t = torch.randn(n, 3, dtype=torch.float64), torch.full((), 7.0).expand(n)
-    assert torch.equal(Evaluation(model, 4)(x, t), 2 * x + 7)
+    assert torch.equal(Evaluation(4)(model, x, t), 2 * x + 7)
     assert set(seen) == {((4, 3), (4,))} and len(seen) == -(-n // 4)
 
 
 def test_a_wrong_shape_or_dtype_is_named() -> None:
     x, t = torch.zeros(2, 3), torch.zeros(2)
     with pytest.raises(InputError, match=r"returned a float32 tensor of shape \(2, 1\) for x of shape \(2, 3\)"):
-        Evaluation(lambda x, t: x[:, :1], 2)(x, t)
+        Evaluation(2)(lambda x, t: x[:, :1], x, t)
     with pytest.raises(InputError, match=r"answers in float32, and answered in float64 .*integer:force=1"):
-        Evaluation(lambda x, t: x, 2, "float64")(x, t)
+        Evaluation(2, "float64")(lambda x, t: x, x, t)
 
 
 # ---- options -----------------------------------------------------------------------------------------------
