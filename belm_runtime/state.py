@@ -121,9 +121,10 @@ class State:
     def __getitem__(self, samples: slice) -> State:
         """The state of some of its samples, e.g. ``state[2:3]``."""
         history, conditions = tuple(x[samples] for x in self.history), dict(self.conditions)
-        # Kernels may treat the first sample of a batch differently from the second.
-        if conditions and (place := samples.indices(len(self.x))[0] % conditions["batch"]):
-            conditions["place_in_batch"] = place
+        if conditions:
+            # Kernels may treat the first sample of a batch differently from the second.
+            first = conditions.pop("place_in_batch", 0) + samples.indices(len(self.x))[0]
+            conditions |= {"place_in_batch": place} if (place := first % conditions["batch"]) else {}
         return replace(self, history=history, conditions=conditions)
 
     @classmethod

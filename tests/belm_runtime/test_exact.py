@@ -14,6 +14,7 @@ from torch import Tensor
 
 from belm_runtime import AmplificationWarning, InputError, NotFiniteError, Sampler, Schedule, State, digits, lattice
 from belm_runtime.grid import Grid
+from belm_runtime.guidance import guided_along, ramp
 from belm_runtime.integer import Integer
 from belm_runtime.methods import catalogue
 from belm_runtime.mixture import GaussianMixture
@@ -323,3 +324,30 @@ def test_without_it_they_do() -> None:
     sampler = Sampler("blend:k=3", grid, arithmetic="integer")
     noise = grid.noise((16, 1, 8, 8), seed=0)
     assert not torch.equal(sampler.sample(model, noise[:1]).x, sampler.sample(model, noise).x[:1])
+
+
+def test_samples_cut_from_the_middle_of_a_batch_know_where_they_were() -> None:
+    grid = DDPM.grid(8)
+    noise = grid.noise((4, 1, 8, 8), seed=0)
+    model = digits.denoiser(label=7)
+    sampler = Sampler("blend:k=3", grid, arithmetic="integer:batch=2")
+    state = sampler.sample(model, noise)
+    assert torch.equal(sampler.invert(model, state[2:]).x, sampler.rounded(noise[2:])), "a batch of its own"
+    with pytest.raises(InputError, match=r"place_in_batch is 1 there.*integer:batch=…"):
+        sampler.invert(never, state[1:2])
+    assert state[1:][1:].conditions == state.conditions and state[2:][1:].conditions["place_in_batch"] == 1
+    single = Sampler("blend:k=3", grid, arithmetic="integer:batch=1")
+    parts = [single.sample(model, noise[n : n + 1]) for n in range(4)]
+    assert same(State.joined(parts), single.sample(model, noise)), "with batches of one nothing depends on the place"
+    with pytest.raises(InputError, match="states of one batch need the same conditions"):
+        State.joined([parts[0], state[:1]])
+
+
+def test_a_model_that_varies_with_time() -> None:
+    grid = DDPM.grid(10)
+    model = guided_along(digits.denoiser(label=7), digits.denoiser(), ramp(1.0, 3.0), grid)
+    sampler = Sampler("blend:k=3", grid, arithmetic="integer")
+    noise = grid.noise((2, 1, 8, 8), seed=0)
+    state = sampler.sample(model, noise)
+    assert torch.equal(sampler.invert(model, state).x, sampler.rounded(noise))
+    assert float((state.x - Sampler("blend:k=3", grid).sample(model, noise).x).abs().max()) < 1e-4
