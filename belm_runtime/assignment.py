@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from belm_runtime.recurrence import Relation
-from belm_runtime.stages import StageRow, register_of
+from belm_runtime.stages import StageRow, StageTable, register_of
+from belm_runtime.table import Table
 
 #: A state: its node and its name, ``x`` but for the registers of a two-register method.
 Key = tuple[int, str]
@@ -81,6 +82,14 @@ def of_stages(rows: Iterable[StageRow]) -> dict[int, tuple[Assignment, ...]]:
             slots[slot] = target
         made[row.i - 1] = tuple(stages)
     return made
+
+
+def of_table(table: Table | StageTable, prediction: str) -> dict[int, tuple[Assignment, ...]]:
+    """The assignments of a method on a grid, by the node they make."""
+    if isinstance(table, StageTable):
+        return of_stages(table.stage_rows(prediction))
+    A, B = table.x_form(prediction)
+    return of_relations(A.tolist(), B.tolist())
 
 
 def of_start(relation: Relation) -> Assignment:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from belm_runtime.assignment import Assignment, Key, of_relations, of_stages, of_start
+from belm_runtime.assignment import Key, of_start, of_table
 from belm_runtime.conditions import conditions, differences
 from belm_runtime.errors import InputError
 from belm_runtime.integer import Evaluation, Integer, IntegerRun, Step, largest, march, to_integers
@@ -46,13 +46,8 @@ class Exact:
             )
         self.options, self.table, self.prediction = options, table, prediction
         self.registers = ("x", "y") if isinstance(table, StageTable) else ("x",)
-        self.lattice: Lattice = fitted(str(table.method), table.grid, self._rows(), options.bound)
-
-    def _rows(self) -> dict[int, tuple[Assignment, ...]]:
-        if isinstance(self.table, StageTable):
-            return of_stages(self.table.stage_rows(self.prediction))
-        A, B = self.table.x_form(self.prediction)
-        return of_relations(A.tolist(), B.tolist())
+        rows = of_table(table, prediction)
+        self.lattice: Lattice = fitted(str(table.method), table.grid, rows, options.bound)
 
     def rounded(self, x: torch.Tensor, node: int) -> torch.Tensor:
         """The multiples of the spacing at a node that are nearest to x, in float64."""
@@ -136,21 +131,30 @@ class Exact:
             NotFiniteError: a NaN, or an integer out of range, with its step and node.
         """
         here = self._conditions(history[0])
-        evaluation = Evaluation(here["batch"], self._checked(x, here))
+        run = self.evaluating(model, history[0], len(steps), progress, self._checked(x, here))
         integers = self._entered(x, history, list(zip(nodes, self._names(nodes), strict=True)))
-        grid, k, room = self.table.grid, self.table.k, self.lattice.room
-        run = IntegerRun(model, grid, k, history[0], len(steps), progress, evaluation, room)
         wanted = list(zip(kept, self._names(kept), strict=True))
         run.watch(march(steps, integers, self.lattice.spacing, run.predict, wanted), nodes[0])
         states = [integers[key] * self.lattice.spacing[key] for key in wanted]
-        return states, {**here, "dtype": evaluation.dtype}, run.calls
+        return states, {**here, "dtype": run.evaluation.dtype}, run.calls
+
+    def evaluating(
+        self, model: Model, like: torch.Tensor, total: int = 0, progress: Progress | None = None,
+        expected: str | None = None,
+    ) -> IntegerRun:  # fmt: skip
+        """A run of the model at the batch size of the options, or of `like`."""
+        evaluation = Evaluation(self._batch(like), expected)
+        return IntegerRun(model, self.table.grid, self.table.k, like, total, progress, evaluation, self.lattice.room)
+
+    def _batch(self, like: torch.Tensor) -> int:
+        return self.options.batch or max(len(like), 1)
 
     def _names(self, nodes: Sequence[int]) -> Sequence[str]:
         return self.registers if len(self.registers) > 1 else self.registers * len(nodes)
 
     def _conditions(self, like: torch.Tensor) -> dict[str, Any]:
-        batch = self.options.batch or max(len(like), 1)
-        return {"spacings": self.lattice.fingerprint, "prediction": self.prediction, **conditions(like.device, batch)}
+        now = conditions(like.device, self._batch(like))
+        return {"spacings": self.lattice.fingerprint, "prediction": self.prediction, **now}
 
     def _entered(
         self, x: torch.Tensor | State, history: Sequence[torch.Tensor], given: Sequence[Key]

@@ -29,10 +29,9 @@ from belm_runtime.errors import DriftError
 from belm_runtime.integer import Step, increment, to_integers
 from belm_runtime.state import State
 
-#: A prediction with its graph: of a state at a node, the leaf that the state is there and the prediction.
-Graphed = Callable[[torch.Tensor, int], tuple[torch.Tensor, torch.Tensor]]
+Predict = Callable[[torch.Tensor, int], torch.Tensor]
 #: How far the first states may be from themselves after the way back, relative to their size.
-DRIFT = 1e-2
+DRIFT = 1e-3
 
 
 class Course:
@@ -43,7 +42,7 @@ class Course:
     """
 
     def __init__(
-        self, run: Callable[[], State], steps: Sequence[Step], given: Sequence[Key], graphed: Graphed,
+        self, run: Callable[[], State], steps: Sequence[Step], given: Sequence[Key], predict: Predict,
         spacing: Mapping[Key, float] | None, device: torch.device,
     ) -> None:  # fmt: skip
         """Describe a run.
@@ -52,11 +51,11 @@ class Course:
             run: does it, without a gradient.
             steps: its steps.
             given: the names of the states it starts from.
-            graphed: predictions for the way back.
+            predict: the prediction for a state at a node, on the way back.
             spacing: of all states in integer arithmetic, else None.
             device: where it runs.
         """
-        self.run, self.steps, self.given, self.graphed, self.spacing = run, steps, given, graphed, spacing
+        self.run, self.steps, self.given, self.predict, self.spacing = run, steps, given, predict, spacing
         self.autocast = _autocast(device)
         self.state: State | None = None
 
@@ -131,27 +130,30 @@ class _WayBack:
                 if (v := self.cotangents.pop(a.target, None)) is not None:
                     _spread(self.cotangents, a.linear, v)
                     _spread(self.on_predictions, [(key, b) for key, _, b in a.slopes], v)
-        self._compare(given)
-        for key in given:
+        drifts = []
+        # The prediction for one register is needed to find the other.
+        for key in sorted(given, key=lambda key: key not in self.on_predictions):
+            if key in self.maker:
+                self._find(key)
+                drifts.append(self.states.drift(key, given[key]))
+            self.states.enter({key: given[key]})
             self._visit(key)
+        if drifts:
+            self._compare(float(torch.stack(drifts).amax()))
 
-    def _compare(self, given: Mapping[Key, torch.Tensor]) -> None:
-        for key in given:
-            self._find(key, given)
-        drift = float(torch.stack([self.states.drift(key, x) for key, x in given.items()]).amax())
+    def _compare(self, drift: float) -> None:
         if not drift <= self.states.allowed:
             raise DriftError(
                 f"the states that the run started from come back with a relative error of {drift:.1e}: gradients would "
                 f"be wrong; {self.states.advice}"
             )
-        self.states.enter(given)
 
     def _visit(self, key: Key) -> None:
         """Carry what is due at the prediction for a state over to the state and the declared tensors."""
         if (u := self.on_predictions.pop(key, None)) is None:
             return
         self._find(key)
-        leaf, prediction = self.course.graphed(self.states.x(key), self.nodes[key])
+        leaf, prediction = self._graphed(key)
         if self.uses[key]:
             self.predictions[key] = prediction.detach()
         if not prediction.requires_grad:
@@ -164,21 +166,23 @@ class _WayBack:
                 total = self.totals[n]
                 self.totals[n] = w if total is None else total + w
 
-    def _find(self, key: Key, given: Mapping[Key, torch.Tensor] | None = None) -> None:
+    def _graphed(self, key: Key) -> tuple[torch.Tensor, torch.Tensor]:
+        """The leaf that a state is in the graph of its prediction, and the prediction, as on the way there."""
+        with torch.enable_grad():
+            leaf = self.states.x(key).detach().requires_grad_()
+            return leaf, self.course.predict(leaf, self.nodes[key])
+
+    def _find(self, key: Key) -> None:
         """Make a state again, by the assignment that it was the old state of."""
         if key in self.states.values:
-            return
-        if key not in self.maker:
-            assert given is not None
-            self.states.enter({key: given[key]})
             return
         a = self.maker[key]
         for other in (a.target, *(name for name, _ in a.states)):
             self._find(other)
-        for other, node, _ in a.slopes:
+        for other, _, _ in a.slopes:
             if other not in self.predictions:
                 self._find(other)
-                self.predictions[other] = self.course.graphed(self.states.x(other), node)[1].detach()
+                self.predictions[other] = self._graphed(other)[1].detach()
         self.states.undo(a, self.predictions)
         del self.states.values[a.target]
         for other, _, _ in a.slopes:

@@ -19,10 +19,12 @@ import torch
 
 from belm_runtime.amplification import AmplificationWarning, BareInversionWarning, amplification, amplification_along
 from belm_runtime.amplification import warn as warn_of
+from belm_runtime.assignment import of_table
 from belm_runtime.climb import Climb
 from belm_runtime.errors import InputError, unknown
 from belm_runtime.exact import Exact
 from belm_runtime.frame import Frame
+from belm_runtime.gradient import Course
 from belm_runtime.grid import Grid
 from belm_runtime.integer import Integer, Step
 from belm_runtime.methods import Method, parse
@@ -34,9 +36,11 @@ from belm_runtime.stages import StageTable
 from belm_runtime.start import upward_start
 from belm_runtime.state import State
 from belm_runtime.table import Table, coefficients
+from belm_runtime.watched import Watched, declare
 
 __all__ = ["ARITHMETIC", "AmplificationWarning", "BareInversionWarning", "Sampler"]
 
+GRADIENTS = ("reversible", "autograd")
 ARITHMETIC = {"float64": torch.float64, "float32": torch.float32}
 
 
@@ -105,22 +109,39 @@ class Sampler:
 
     # ---- the two ways -------------------------------------------------------------------------------------------
 
-    @torch.no_grad()
-    def sample(self, model: Model, x: torch.Tensor | State, *, stop: int = 0) -> State:
+    def sample(
+        self, model: Model, x: torch.Tensor | State, *, stop: int = 0, gradient: str | None = None,
+        wrt: Sequence[torch.Tensor] | None = None,
+    ) -> State:  # fmt: skip
         """Run towards the data.
 
         Args:
             model: ``model(x, t) -> prediction``, x of shape (batch, …), t of shape (batch,).
             x: x_N of shape (batch, …), or a State to continue from exactly.
             stop: the node to stop at, 0 for the data.
+            gradient: None for a result without one; ``reversible`` makes the result differentiable in constant memory
+                (`belm_runtime.gradient`), ``autograd`` by storing every step.
+            wrt: for ``reversible``, the tensors to differentiate by; default: x and the parameters of a module.
 
         Returns:
             The state whose newest node is `stop`.
 
         Raises:
-            InputError: wrong shapes, a foreign state, a bad stop.
+            InputError: wrong shapes, a foreign state, a bad stop; a gradient that would be silently zero or wrong.
             NotFiniteError: a NaN or overflow, with its step and node.
         """
+        if gradient not in (None, *GRADIENTS):
+            raise unknown("gradient", gradient, GRADIENTS)
+        if gradient == "reversible":
+            return self._differentiable(model, x, stop, wrt)
+        if wrt is not None:
+            raise InputError("wrt is for gradient='reversible'; autograd itself finds what requires a gradient")
+        if gradient == "autograd" and self.exact is not None:
+            raise InputError("autograd sees integers as constants; use gradient='reversible', or float64")
+        with torch.set_grad_enabled(gradient == "autograd"):
+            return self._sample(model, x, stop)
+
+    def _sample(self, model: Model, x: torch.Tensor | State, stop: int) -> State:
         history, nodes = self.entry(x, self.grid.steps, downwards=True)
         here = min(nodes)
         if not 0 <= stop <= here:
@@ -384,6 +405,39 @@ class Sampler:
         assert self.exact is not None
         states, conditions, calls = self.exact.run(model, x, history, nodes, steps, kept, progress or self.progress)
         return replace(self.state(states, kept), calls=calls, conditions=conditions)
+
+    # ---- gradients --------------------------------------------------------------------------------------------------
+
+    def _differentiable(
+        self, model: Model, x: torch.Tensor | State, stop: int, wrt: Sequence[torch.Tensor] | None
+    ) -> State:
+        self.check_inverse()
+        if not self.method.stages and self.grid.steps < self.method.k:
+            raise InputError(
+                f"{self.method} has no row to invert on a grid of {self.grid.steps} steps; a reversible gradient needs "
+                f"{self.method.k} or more"
+            )
+        states = list(x.history) if isinstance(x, State) else [x]
+        declared = declare(model, states, wrt)
+        with torch.enable_grad():
+            history, nodes = self.entry(x, self.grid.steps, downwards=True)
+        bare = replace(x, history=tuple(h.detach() for h in states)) if isinstance(x, State) else x.detach()
+        watched = Watched(model, declared)
+        rows = of_table(self.table, self.prediction) if self.exact is None else self.exact.lattice.rows
+        steps = [Step(node, rows[node]) for node in range(min(nodes) - 1, stop - 1, -1)]
+        names = ("x", "y") if isinstance(self.table, StageTable) else ("x",) * len(nodes)
+        again = self._run(model, history[0])
+        course = Course(
+            lambda: self._sample(watched.model, bare, stop), steps, list(zip(nodes, names, strict=True)),
+            again.predict, None if self.exact is None else self.exact.lattice.spacing, history[0].device,
+        )  # fmt: skip
+        return course.differentiable(history, declared)
+
+    def _run(self, model: Model, like: torch.Tensor, total: int = 0, progress: Progress | None = None) -> Run:
+        """A run on this grid, in the sampler's arithmetic."""
+        if self.exact is not None:
+            return self.exact.evaluating(model, like)
+        return Run(model, self.grid, self.method.k, self.dtype, like, total, progress)
 
     def _finished(self, history: list[torch.Tensor], nodes: list[int], run: Run) -> State:
         return replace(self.state(history, nodes), calls=run.calls)

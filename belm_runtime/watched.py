@@ -16,7 +16,7 @@ from torch.autograd.graph import get_gradient_edge
 from belm_runtime.errors import InputError
 from belm_runtime.guidance import Varying
 from belm_runtime.models import as_model
-from belm_runtime.run import Model
+from belm_runtime.run import Model, described
 
 #: How much two predictions for the same state may differ, relative to the larger: kernels may, dropout does more.
 SAME = 1e-4
@@ -81,6 +81,31 @@ class Watched:
         return prediction
 
 
+def declare(model: Any, states: Sequence[torch.Tensor], wrt: Sequence[torch.Tensor] | None) -> list[torch.Tensor]:
+    """The tensors to differentiate by: those of `wrt`, or the states and the parameters of a module.
+
+    Raises:
+        InputError: nothing requires a gradient; a tensor of `wrt` does not; a state does and is not in `wrt`.
+    """
+    wanted = [x for x in states if isinstance(x, torch.Tensor) and x.requires_grad]
+    if wrt is None:
+        parameters = list(model.parameters()) if isinstance(model, torch.nn.Module) else []
+        declared = [*wanted, *(parameter for parameter in parameters if parameter.requires_grad)]
+    else:
+        declared = list(wrt)
+        for tensor in declared:
+            if not isinstance(tensor, torch.Tensor) or not tensor.requires_grad:
+                raise InputError(f"wrt holds {described(tensor)} that requires no gradient; call requires_grad_()")
+        if missing := [x for x in wanted if not any(x is tensor for tensor in declared)]:
+            raise InputError(
+                f"the run starts from {described(missing[0])} that requires a gradient and is not in wrt: add it, or "
+                "detach it"
+            )
+    if not declared:
+        raise InputError("there is nothing to differentiate by: neither x nor a parameter requires a gradient")
+    return list({id(tensor): tensor for tensor in declared}.values())
+
+
 def graphed(model: Model, x: torch.Tensor, t: torch.Tensor) -> tuple[torch.Tensor, int, Any]:
     """A prediction with its graph.
 
@@ -90,7 +115,7 @@ def graphed(model: Model, x: torch.Tensor, t: torch.Tensor) -> tuple[torch.Tenso
     with torch.enable_grad():
         leaf = x.detach().requires_grad_()
         # No leaf itself, so that an in-place change is counted and not refused by torch with words of its own.
-        seen = leaf.view_as(leaf)
+        seen = leaf.clone()
         before = seen._version
         prediction = model(seen, t)
     return leaf, seen._version - before, prediction
