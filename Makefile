@@ -41,10 +41,12 @@ generate: $(BIN)/.ready ## write belm_runtime/_generated from the derivations
 check: $(BIN)/.ready ## compare belm_runtime/_generated with the derivations
 	$(BIN)/belm generate --check
 
-bench: $(BIN)/.ready ## measure: round trips, the convergence bound, stability constants (figure)
+bench: $(BIN)/.ready ## measure: round trips, bounds, stability constants, editing, bare inversion (35 min)
 	$(BIN)/python benchmarks/round_trip.py
 	$(BIN)/python benchmarks/convergence_bound.py
 	$(BIN)/python benchmarks/stability_figure.py
+	$(BIN)/python benchmarks/editing.py
+	$(BIN)/python benchmarks/bare_inversion.py
 
 docs: $(BIN)/.ready ## build the documentation into site/, warnings are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

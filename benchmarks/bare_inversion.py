@@ -7,9 +7,10 @@ For each problem, schedule, spacing and number of steps the noise x_N that the O
     K          amplification of the inversion in x.
 
 Problems: pictures that the embedded model made in 400 steps; held-out real pictures, whose seed nobody knows (again
-only); draws from Gaussian mixtures in 8 and 64 dimensions, their seeds by an ODE solver. Starts, the way to the first
-k - 1 nodes: `adams` (rising order) and `euler` (DDIM's) on the grid itself, `fixed point` (the implicit DDIM step, two
-iterations), and `climb` (belm_runtime.climb: small steps).
+only); pictures made on the very grid they are inverted on, without their state; draws from Gaussian mixtures in 8 and
+64 dimensions, their seeds by an ODE solver. Starts, the way to the first k - 1 nodes: `adams` (rising order) and `euler`
+(DDIM's) on the grid itself, `fixed point` (the implicit DDIM step, two iterations), and `climb` (belm_runtime.climb:
+small steps).
 
     python benchmarks/bare_inversion.py [--steps 10 20 50 100] [--out FILE] [--figure FILE] [--cells FILE]
 
@@ -59,6 +60,7 @@ STARTS, ALL_STARTS = ("adams", "climb"), ("adams", "euler", "fixed point", "clim
 COMPARED = ("o-belm", "open:k=2", "open:k=3", "open:k=4", "blend:k=3,theta=0.9")
 FIELDS = ("problem", "schedule", "spacing", "steps", "method", "start", "K", "calls", "seed", "again")
 BATCH, FINE, ITERATIONS = 20, 400, 2
+SAME = "digits of the same grid"
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Problem:
     """Data whose noise is known, or not.
 
     Attributes:
-        name: ``digits``, ``real digits`` or ``mixture …``.
+        name: ``digits``, ``digits of the same grid``, ``real digits`` or ``mixture d=…``.
         model: model(x, t) on the schedule.
         x0: the data.
         noise: x_N, or None.
@@ -84,6 +86,7 @@ def problems(schedule: Schedule, grid: Grid) -> Iterator[Problem]:
     model = on_levels(digits.denoiser(labels), schedule)
     noise = grid.noise((BATCH, 1, 8, 8), seed=0)
     yield Problem("digits", model, Sampler("adams:m=4", fine(schedule, grid)).sample(model, noise).x, noise)
+    yield Problem(SAME, model, Sampler("blend:k=3,theta=0.8", grid).sample(model, noise).x, noise)
     data, classes = (values[held_out(1797)][:BATCH] for values in pictures())
     yield Problem("real digits", on_levels(digits.denoiser(classes), schedule), data.double(), None)
     top = float(grid.alpha[-1]), float(grid.sigma[-1])
@@ -193,7 +196,7 @@ def mean(rows: list[dict[str, Any]], field: str, **where: Any) -> float:
 def means(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The geometric means of a kind of problem, for each method, start and number of steps."""
     found = []
-    kinds = ("digits", "real digits", "mixture")
+    kinds = ("digits", "real digits", SAME, "mixture")
     ways = list(dict.fromkeys((row["method"], row["start"]) for row in rows))
     for kind, (method, start), steps in product(kinds, ways, sorted({row["steps"] for row in rows})):
         of = {"method": method, "start": start, "steps": steps}
