@@ -41,10 +41,13 @@ generate: $(BIN)/.ready ## write belm_runtime/_generated from the derivations
 check: $(BIN)/.ready ## compare belm_runtime/_generated with the derivations
 	$(BIN)/belm generate --check
 
-bench: $(BIN)/.ready ## measure: round trips, bounds, stability constants, editing, bare inversion (35 min)
+bench: $(BIN)/.ready ## measure: round trips, bounds, stability, a step, editing, bare inversion (figures; 45 min)
 	$(BIN)/python benchmarks/round_trip.py
 	$(BIN)/python benchmarks/convergence_bound.py
 	$(BIN)/python benchmarks/stability_figure.py
+	$(BIN)/python benchmarks/regions_figure.py
+	$(BIN)/python benchmarks/root_loci_figure.py
+	$(BIN)/python benchmarks/step.py --out docs/images/step-overhead.png
 	$(BIN)/python benchmarks/editing.py
 	$(BIN)/python benchmarks/bare_inversion.py
 

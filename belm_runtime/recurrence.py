@@ -20,7 +20,6 @@ import torch
 from belm_runtime.stages import StageRow, register_of
 
 Predict = Callable[[Any, int], Any]
-_PLAIN = (int, float)
 
 
 @dataclass(frozen=True)
@@ -71,10 +70,11 @@ def _trimmed(coefficients: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(kept)
 
 
-def combine(pairs: Iterable[tuple[Any, Any]], total: Any = None) -> Any:
-    """Σ coefficient · operand, accumulated in place on tensors, without temporaries; onto `total` if it is given."""
+def combine(pairs: Iterable[tuple[Any, Any]]) -> Any:
+    """Σ coefficient · operand, accumulated in place on tensors, without temporaries."""
+    total: Any = None
     for coefficient, operand in pairs:
-        if isinstance(coefficient, _PLAIN) and coefficient == 0:
+        if isinstance(coefficient, int | float) and coefficient == 0:
             continue
         if isinstance(operand, torch.Tensor):
             # An exact grid has fractions for coefficients; they meet a tensor as the nearest floats.

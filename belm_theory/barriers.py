@@ -25,6 +25,8 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from belm_theory.order import residual_uniform
+
 W = sp.Symbol("w")
 
 
@@ -54,7 +56,7 @@ def barrier(k: int, p: int) -> Barrier:
         ValueError: if there is none: the order conditions do not combine to positive multiples of r_m of one parity.
     """
     a, b = sp.symbols(f"a1:{k + 1}"), sp.symbols(f"b1:{k}")
-    errors = [_residual(a, b, m) for m in range(p + 1)]
+    errors = [residual_uniform(a, b, m) for m in range(p + 1)]
     r = cayley(a)
     for parity, conclusion in ((1, "none"), (0, "neutral")):
         indices = [m for m in range(1, k + 1) if m % 2 == parity]
@@ -78,10 +80,3 @@ def cayley(a: tuple[sp.Expr, ...]) -> list[sp.Expr]:
     rho = [sp.Integer(1), *(-weight for weight in a)]
     R = sum((c * (1 + W) ** (k - j) * (1 - W) ** j for j, c in enumerate(rho)), sp.Integer(0))
     return [sp.expand(R).coeff(W, m) for m in range(k + 1)]
-
-
-def _residual(a: tuple[sp.Symbol, ...], b: tuple[sp.Symbol, ...], m: int) -> sp.Expr:
-    """E_m for unit steps: nodes 0, 1, …, k and X = s^m."""
-    states = sum((weight * sp.Integer(j) ** m for j, weight in enumerate(a, 1)), sp.Integer(0))
-    slopes = sum((weight * m * sp.Integer(j) ** (m - 1) for j, weight in enumerate(b, 1) if m), sp.Integer(0))
-    return sp.Integer(int(m == 0)) - states - slopes

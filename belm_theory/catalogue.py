@@ -181,7 +181,7 @@ _M = Parameter("m", None, 1, 4, None)
 FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
-        Family("ddim", (), FLOW, ddim, "Song et al. 2021 (2010.02502), eq 13; BELM, eq 8",
+        Family("ddim", (), FLOW, ddim, "Song et al. 2021 (2010.02502), eq 13; BELM, eq 7",
                "DDIM is explicit Euler: X_{i-1} = X_i - h_i f_i, in every frame."),
         Family("edict", (_real("p", 0, 1, "0.93", open_low=True),), NOISE, edict,
                "Wallace et al. 2022 (2211.12446), eq 14–15; BELM, eq 40–46",

@@ -9,12 +9,14 @@ again. The verdict has to follow from the goals: refuted if one fails, proved if
     inequality    a relation between two rational functions where the hypotheses hold; or a point that refutes it
     value         a relation between two expressions at a rational point
     order         a relation's exact order on every, on smooth or on uniform grids, and its leading local error
+    unique        no other weights have a relation's order (of all, or of those with the same a)
     stages        the order of a two-register scheme, and the factor of its parasitic mode
     roots         how many roots of a rational polynomial lie inside, on and outside the unit circle
     schur         all roots of a polynomial with parameters lie inside the unit circle where the hypotheses hold
     stable        products of companion matrices stay bounded on all grids of the hypotheses; or a grid that refutes it
     barrier       no zero-stable relation of k steps has this order on uniform grids (or neutral ones only)
     convex        the steps of a schedule's grid grow towards the noise, and the nodes at which they do not
+    level         the alpha of one timestep of a schedule against an exact number
     open          a part of the claim that is neither proved nor refuted
 
 Hypotheses are chains of comparisons such as ``0 < h1 <= h2``; the checker reads them, and a certificate whose
@@ -34,7 +36,7 @@ from typing import Any
 import sympy as sp
 
 from belm_theory.method import Relation, TwoRegister
-from belm_theory.order import local_error, order
+from belm_theory.order import local_error, order, order_smooth, order_uniform
 from belm_theory.verdict import Verdict
 
 FORMAT = "belm-certificate-2"
@@ -155,20 +157,45 @@ def orders(says: str, relation: Relation, claimed: int | None = None, *, grid: s
         claimed: the order; default the one computed on every grid.
         grid: ``every``, ``smooth`` or ``uniform``.
         leading: on every grid, the claimed coefficient of X^(order + 1); default the computed one.
+
+    Where the claimed order is wrong the actual one goes beside it, to refute it.
     """
-    extra = {}
+    found = order(relation) if grid == "every" else order_smooth(relation)
+    if grid == "uniform":
+        found = order_uniform(relation)
+    stated = found if claimed is None else claimed
+    extra: Record = {} if stated == found else {"actual": int(found)}
     if grid == "every":
-        actual = local_error(relation).coefficient
-        extra = {"leading": str(actual if leading is None else leading)}
+        # A wrong order fails before its leading error is looked at, and that of a wrong relation is costly.
+        actual = local_error(relation).coefficient if stated == found else sp.Integer(0)
+        extra["leading"] = str(actual if leading is None else leading)
         extra |= {} if leading is None else _difference("excess", leading, actual)
-    stated = order(relation) if claimed is None else claimed
     return _record("order", says, (), relation=relation.name, grid=grid, order=int(stated), **extra)
 
 
+def unique(says: str, steps: int, claimed: int, unknown: str = "ab") -> Record:
+    """At most one relation of so many steps has the order on every grid.
+
+    Args:
+        says: in words.
+        steps: k.
+        claimed: the order.
+        unknown: ``ab``, or ``b`` where the weights of the states are given.
+    """
+    return _record("unique", says, (), steps=steps, order=claimed, unknown=list(unknown))
+
+
 def stages(says: str, scheme: TwoRegister, claimed: int, factor: Any) -> Record:
-    """The order of a two-register scheme, and the factor by which x - y is multiplied when every slope is zero."""
+    """The order of a two-register scheme, and the factor by which x - y is multiplied when every slope is zero.
+
+    Where the claimed ones are wrong the actual ones go beside them, to refute them.
+    """
     listed = [{"target": s.target, "terms": [[operand, str(c)] for operand, c in s.terms]} for s in scheme.stages]
-    return _record("stages", says, (), stages=listed, step=str(scheme.h[0]), order=claimed, factor=str(factor))
+    found, kept = order(scheme), sp.expand(scheme.mixing.trace() - 1)
+    actual: Record = {} if found == claimed else {"order": int(found)}
+    actual |= {"factor": str(kept)} if _difference("factor", factor, kept) else {}
+    extra = {"actual": actual} if actual else {}
+    return _record("stages", says, (), stages=listed, step=str(scheme.h[0]), order=claimed, factor=str(factor), **extra)
 
 
 def roots(says: str, coefficients: Sequence[Any], inside: int, on: int, outside: int, simple_on: bool) -> Record:
@@ -186,7 +213,8 @@ def schur(says: str, coefficients: Sequence[Any], *, where: Sequence[str] = ()) 
 
 def stable(
     says: str, relation: Relation, direction: str = "sampling", *, where: Sequence[str] = (),
-    grid: Sequence[Any] | None = None, ratio: Any = 1, values: Mapping[str, Any] | None = None,
+    constant: int | None = None, grid: Sequence[Any] | None = None, ratio: Any = 1,
+    values: Mapping[str, Any] | None = None,
 ) -> Record:  # fmt: skip
     """The products of companion matrices stay bounded on every grid of the domain.
 
@@ -195,11 +223,12 @@ def stable(
         relation: it must be among the certificate's relations.
         direction: ``sampling`` or ``inversion``.
         where: hypotheses of this record alone.
+        constant: 1 to claim that the products are bounded by K = 1 in the maximum norm.
         grid: a counterexample: the steps of one period, from the data.
         ratio: the factor from one period to the next.
         values: values of parameters and frame weights on that grid.
     """
-    extra: Record = {}
+    extra: Record = {} if constant is None else {"constant": str(constant)}
     if grid is not None:
         extra["grid"] = {"steps": [str(h) for h in grid], "ratio": str(ratio)}
         if values:
@@ -226,9 +255,19 @@ def barrier(says: str, steps: int, claimed: int, multipliers: Sequence[Any], pos
     )
 
 
-def convex(says: str, schedule: Mapping[str, Any], timesteps: Sequence[int], fails_at: Sequence[int]) -> Record:
-    """h_i < h_{i+1} in sbar at every interior node of a grid; `fails_at` lists the nodes at which it is false."""
-    return _record("convex", says, (), schedule=dict(schedule), timesteps=list(timesteps), fails_at=list(fails_at))
+def convex(says: str, schedule: Mapping[str, Any], timesteps: Sequence[int], fails_at: Sequence[int], *,
+           exact: bool = False) -> Record:  # fmt: skip
+    """h_i < h_{i+1} in sbar at every interior node of a grid; `fails_at` lists the nodes at which it is false.
+
+    With `exact` it is claimed at every interior node but those listed, and its negation at these.
+    """
+    nodes = {"timesteps": list(timesteps), "fails_at": list(fails_at)}
+    return _record("convex", says, (), schedule=dict(schedule), **nodes, **({"exact": True} if exact else {}))
+
+
+def level(says: str, schedule: Mapping[str, Any], timestep: int, relation: str, right: Any) -> Record:
+    """The alpha of one timestep of a schedule against an exact number (``<`` or ``>``)."""
+    return _record("level", says, (), schedule=dict(schedule), timestep=timestep, relation=relation, right=str(right))
 
 
 def unsettled(says: str) -> Record:

@@ -8,17 +8,18 @@ directions. Nothing is declared here; `belm_theory.render` prints it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sympy as sp
 
 from belm_theory.catalogue import FAMILIES, Family
-from belm_theory.frame import Frame, frame_name
+from belm_theory.frame import NOISE, Frame, frame_name
 from belm_theory.inverse import Inverse, inverse, invertible
 from belm_theory.method import Method, Relation, Stage, TwoRegister
 from belm_theory.order import LocalError, local_error, order, order_smooth
 from belm_theory.stability import Direction, zero_stable
 from belm_theory.verdict import Verdict
+from belm_theory.xform import levels
 
 DIRECTIONS: tuple[Direction, ...] = ("sampling", "inversion")
 
@@ -52,18 +53,24 @@ class Derivation:
     stability: Mapping[Direction, Verdict]
 
 
-def derive(family: str, **values: str) -> Derivation:
+def derive(family: str, frame: Frame | None = None, **values: str) -> Derivation:
     """Compute everything the page of a method shows.
 
     Args:
         family: a key of `FAMILIES`.
+        frame: the frame to run it in, whose steps h and weights w are meant; default the natural one.
         values: parameters as exact decimals or fractions; a real parameter left out stays a symbol.
 
     Raises:
-        ValueError: for a value outside its range.
+        ValueError: for a value outside its range, or a frame in which a two-register scheme is not written.
     """
     rule = FAMILIES[family]
     method = rule(**values)
+    if isinstance(method, TwoRegister):
+        if frame not in (None, NOISE):
+            raise ValueError(f"{family} is written in the noise frame only")
+    elif frame is not None:
+        method = replace(method, frame=frame)
     written = ",".join(f"{name}={value}" for name, value in values.items())
     relation = method if isinstance(method, Relation) else None
     return Derivation(
@@ -114,6 +121,17 @@ def frame_expressions(frame: Frame) -> dict[str, sp.Expr]:
     return {"w": frame.weight(), "s": frame.coordinate(), "X": sp.Symbol("x") / frame.weight(), "f": frame.slope()}
 
 
+def error_in_x(method: Relation, error: LocalError) -> sp.Expr:
+    """The leading local error of x_{i-1} over f^(p): w_{i-1}·E_{p+1}/(p+1)!, its w those of the method's frame.
+
+    The slope f = eps - q·D is differentiated p times by the frame's s; the levels of node i-1+j are alphaj, sigmaj.
+    """
+    w = [method.frame.weight(alpha, sigma) for alpha, sigma in zip(*levels(method.k), strict=True)]
+    if not method.w:
+        return w[0] * error.coefficient
+    return sp.cancel(method.w[0] * error.coefficient).subs(dict(zip(method.w, w, strict=True)))
+
+
 def parameter_range(family: Family, name: str) -> str:
     """The values a parameter may take, as an interval."""
     parameter = next(p for p in family.parameters if p.name == name)
@@ -125,9 +143,12 @@ def _relation(found: Derivation, method: Relation) -> dict[str, object]:
     return {
         "a": _strings(method.a),
         "b": _strings(method.b),
-        "local_error": {"coefficient": str(found.error.coefficient), "derivative": found.error.derivative},
+        "local_error": {
+            "coefficient": str(found.error.coefficient), "derivative": found.error.derivative,
+            "in_x": str(error_in_x(method, found.error)), "slope": str(method.frame.slope()),
+        },
         "inverse": found.inverse and {"c": _strings(found.inverse.c), "d": _strings(found.inverse.d)},
-    }
+    }  # fmt: skip
 
 
 def _stages(method: TwoRegister) -> dict[str, object]:

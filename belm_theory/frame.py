@@ -8,7 +8,7 @@ Then alpha/w = 1 - q·s, so X = D + s·(eps - q·D): X is affine in s for fixed 
 
     dX/ds = f = eps - q·D.
 
-q = 0 is the paper's frame (xbar, sbar; arXiv 2410.07273, eq 5), q = 1 the velocity frame. The limit q -> oo,
+q = 0 is the paper's frame (xbar, sbar; arXiv 2410.07273, eq 6 and 11), q = 1 the velocity frame. The limit q -> oo,
 rescaled, is the data frame: w = sigma, X = x/sigma, s = u = alpha/sigma, dX/du = D.
 """
 
@@ -88,5 +88,6 @@ NAMED: dict[str, Frame] = {"noise": NOISE, "flow": FLOW, "data": DATA}
 
 
 def frame_name(frame: Frame) -> str:
-    """The name of a frame: ``noise``, ``flow``, ``data``, or ``q=…``."""
-    return next((name for name, known in NAMED.items() if known == frame), f"q={frame.q}")
+    """The name of a frame: ``noise``, ``flow``, ``data``, ``q=…``, or ``q`` where it is a symbol."""
+    written = frame.q.name if isinstance(frame.q, sp.Symbol) else f"q={frame.q}"
+    return next((name for name, known in NAMED.items() if known == frame), written)

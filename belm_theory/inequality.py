@@ -5,23 +5,22 @@
     unknown    undecided (z3 gave up or ran out of time)
 
 Everything is exact: numbers go in as rationals, divisions are cleared by z3 over the reals with the divisors asserted
-to be nonzero, and a model's algebraic numbers are replaced by rationals that are tried again.
+to be nonzero, and a model's algebraic numbers are replaced by rationals nearby if these are counterexamples too.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from typing import Any
 
+import sympy as sp
 import z3
 
 from belm_theory.verdict import Verdict, proved, refuted, undecided
 
 #: Milliseconds before z3 is taken to be undecided.
 TIMEOUT = 20000
-_DIGITS = 12
 
 
 def decide(statement: str, hypotheses: Sequence[str] = (), timeout: int = TIMEOUT) -> Verdict:
@@ -49,7 +48,7 @@ def decide(statement: str, hypotheses: Sequence[str] = (), timeout: int = TIMEOU
         return proved("z3: the negation is unsatisfiable")
     if answer == z3.unknown:
         return undecided(f"z3: {solver.reason_unknown()}")
-    point = _rational_point(solver, reader.symbols)
+    point = _point(solver, reader.symbols)
     return refuted(", ".join(f"{name} = {value}" for name, value in point.items()) or "it holds nowhere")
 
 
@@ -120,15 +119,29 @@ class _Reader:
         raise ValueError(f"cannot read {ast.unparse(node)!r} as a rational function")
 
 
-def _rational_point(solver: Any, symbols: Mapping[str, Any]) -> dict[str, Fraction]:
-    """The model with algebraic numbers replaced by rationals nearby, one symbol after the other, while it stays one."""
-    found: dict[str, Fraction] = {}
+def _point(solver: Any, symbols: Mapping[str, Any]) -> dict[str, str]:
+    """The model, with rationals nearby for its algebraic numbers where they are counterexamples too."""
+    found = {}
     for name, symbol in symbols.items():
         value = solver.model().eval(symbol, model_completion=True)
-        exact = value if z3.is_rational_value(value) else value.approx(_DIGITS)
         solver.push()
-        solver.add(symbol == exact)
-        if solver.check() != z3.sat:
-            raise ArithmeticError(f"z3's counterexample has an irrational {name} with no rational one beside it")
-        found[name] = Fraction(exact.numerator_as_long(), exact.denominator_as_long())
+        if not z3.is_rational_value(value):
+            near = _rational_beside(value)
+            solver.add(symbol == z3.Q(near.p, near.q))
+            if solver.check() == z3.sat:
+                found[name] = str(near)
+                continue
+            solver.pop()
+            solver.push()
+        solver.add(symbol == value)
+        solver.check()
+        found[name] = str(value.as_fraction()) if z3.is_rational_value(value) else f"root {value.sexpr()}"
     return found
+
+
+def _rational_beside(value: Any) -> sp.Rational:
+    """A rational in a narrow interval that isolates an algebraic number, given by its polynomial and its index."""
+    coefficients = [sp.Rational(c.numerator_as_long(), c.denominator_as_long()) for c in reversed(value.poly())]
+    intervals = sp.Poly(coefficients, sp.Symbol("x")).intervals(eps=sp.Rational(1, 1 << 40))
+    (low, high), _ = intervals[value.index() - 1]
+    return (low + high) / 2

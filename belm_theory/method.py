@@ -14,10 +14,12 @@ Order, local error, stability and inverse are computed from the record, never de
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 
 import sympy as sp
 
 from belm_theory.frame import Frame
+from belm_theory.quotient import is_zero
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,8 @@ class Relation:
         """Assert the shape and the preconsistency Σ a_j = 1."""
         if (len(self.a), len(self.b), len(self.h)) != (self.k, self.k - 1, self.k):
             raise ValueError(f"{self.name}: a {self.k}-step relation needs {self.k} a, {self.k - 1} b, {self.k} h")
-        field = sp.QQ.frac_field(*self.symbols)
-        total = sum((field.from_sympy(weight) for weight in self.a), field.zero)
-        if total != field.one:
-            raise ValueError(f"{self.name}: the weights a sum to {field.to_sympy(total)}, not to 1")
+        if not _sum_to_one(self.a):
+            raise ValueError(f"{self.name}: the weights a sum to {sp.Add(*self.a)}, not to 1")
 
     @property
     def has_constant_weights(self) -> bool:
@@ -73,6 +73,13 @@ class Relation:
         """Parameters, frame weights and steps: the arguments of the generated function, in this order."""
         used = set().union(*(e.free_symbols for e in self.a + self.b))
         return (*self.parameters, *(w for w in self.w if w in used), *self.h)
+
+
+@cache
+def _sum_to_one(a: tuple[sp.Expr, ...]) -> bool:
+    symbols = tuple(sorted(set().union(*(weight.free_symbols for weight in a)), key=str)) or (sp.Dummy(),)
+    one = sp.QQ[symbols].ring.one
+    return is_zero([(weight, one) for weight in (*a, sp.Integer(-1)) if weight != 0], symbols)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ vanish to higher order in eta because neighbouring steps agree to first order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import prod
@@ -24,6 +25,7 @@ from sympy.polys.rings import PolyElement
 
 from belm_theory.grid import positions, smooth_steps, smooth_weights
 from belm_theory.method import Method, Relation, TwoRegister
+from belm_theory.quotient import Terms, factor_list, factored, is_zero, one_quotient
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,12 @@ class LocalError:
 @cache
 def residual(relation: Relation, m: int) -> sp.Expr:
     """The residual E_m of the relation on the Newton polynomial of degree m, as one factored fraction."""
+    numerator, denominator = one_quotient(_terms(relation, m), relation.symbols)
+    return factored(numerator.as_expr()) / denominator if numerator else sp.Integer(0)
+
+
+def _terms(relation: Relation, m: int) -> Terms:
+    """E_m as a sum of weights times values and slopes of the Newton polynomial of degree m."""
     ring = sp.QQ[relation.symbols].ring
     nodes = [ring.from_expr(node) for node in positions(relation.h)]
     doubled = [node for node in reversed(nodes[1:-1]) for _ in range(2)]
@@ -54,35 +62,16 @@ def residual(relation: Relation, m: int) -> sp.Expr:
     terms = [(sp.Integer(1), value(nodes[0], zeros))]
     terms += [(-a, value(s, zeros)) for a, s in zip(relation.a, nodes[1:], strict=True)]
     terms += [(-b * h, derivative(s)) for b, h, s in zip(relation.b, relation.h, nodes[1:], strict=False)]
-    return _sum_of_fractions([(c, v) for c, v in terms if c != 0 and v != 0], relation.symbols)
+    return [(c, v) for c, v in terms if c != 0 and v != 0]
 
 
-def _sum_of_fractions(terms: list[tuple[sp.Expr, PolyElement]], symbols: tuple[sp.Symbol, ...]) -> sp.Expr:
-    """Σ coefficient · polynomial over one common denominator; zero exactly when its numerator is the zero polynomial.
-
-    The denominators are products of known factors, so their least common multiple needs no polynomial gcd.
-    """
-    ring = sp.QQ[symbols].ring
-    fractions = [sp.fraction(sp.together(coefficient)) for coefficient, _ in terms]
-    factored = [sp.factor_list(denominator, *symbols) for _, denominator in fractions]
-    common: dict[sp.Expr, int] = {}
-    for _, factors in factored:
-        for factor, power in factors:
-            common[factor] = max(power, common.get(factor, 0))
-    total = ring.zero
-    for (numerator, _), (constant, factors), (_, polynomial) in zip(fractions, factored, terms, strict=True):
-        missing = {f: int(n - dict(factors).get(f, 0)) for f, n in common.items()}
-        lift = prod((ring.from_expr(f) ** n for f, n in missing.items()), start=ring.one)
-        total += ring.from_expr(numerator / constant) * lift * polynomial
-    return sp.factor(total.as_expr()) / sp.prod([f**n for f, n in common.items()]) if total else sp.Integer(0)
-
-
+@cache
 def order(method: Method) -> int:
     """The order on every grid."""
     if isinstance(method, TwoRegister):
         return _two_register_order(method)
-    m = 0
-    while residual(method, m) == 0:
+    m = 1  # E_0 = 1 - Σ a_j vanishes in every relation
+    while is_zero(_terms(method, m), method.symbols):
         m += 1
     return m - 1
 
@@ -90,7 +79,7 @@ def order(method: Method) -> int:
 def local_error(relation: Relation) -> LocalError:
     """The leading local error E_{p+1}/(p+1)! · X^{(p+1)} on the variable grid."""
     p = order(relation)
-    return LocalError(sp.factor(residual(relation, p + 1) / sp.factorial(p + 1)), p + 1)
+    return LocalError(factored(residual(relation, p + 1) / sp.factorial(p + 1)), p + 1)
 
 
 def order_smooth(method: Method) -> int:
@@ -115,18 +104,42 @@ def _exponent(relation: Relation, m: int, terms: int = 4) -> int:
     eta = sp.Symbol("eta", positive=True)
     table = dict(zip(relation.h, smooth_steps(relation.k, eta, terms), strict=True))
     table.update(zip(relation.w, smooth_weights(relation.k, eta, terms), strict=False))
+    series = [table.get(symbol, symbol) for symbol in relation.symbols]
+    ring = sp.QQ[(eta, *sorted(set().union(*(s.free_symbols for s in series)) - {eta}, key=str))].ring
+    images = [ring.from_expr(sp.expand(s)) for s in series]
 
     def first_power(expression: sp.Expr) -> int:
         # The exponent of a product is the sum over its factors, each of which stays small.
-        _, factors = sp.factor_list(expression, *relation.symbols)
-        powers = [(min(p for (p,) in sp.Poly(sp.expand(f.subs(table)), eta).monoms()), n) for f, n in factors]
-        return sum(power * multiplicity for power, multiplicity in powers)
+        _, factors = factor_list(expression)
+        images_of = [(image(sp.Poly(f, *relation.symbols)), n) for f, n in factors]
+        return sum(n * min((powers[0] for powers in value), default=m + terms) for value, n in images_of)
+
+    def image(polynomial: sp.Poly) -> PolyElement:
+        products = (prod((s**n for s, n in zip(images, powers, strict=True) if n), start=ring.one) * c
+                    for powers, c in polynomial.terms())  # fmt: skip
+        return sum(products, ring.zero)
 
     numerator, denominator = sp.fraction(residual(relation, m))
     exponent = first_power(numerator) - first_power(denominator)
     if exponent >= m + terms:
         raise ArithmeticError(f"{relation.name}: E_{m} vanishes beyond the {terms} derivatives kept")
     return exponent
+
+
+def residual_uniform(a: Sequence[sp.Expr], b: Sequence[sp.Expr], m: int) -> sp.Expr:
+    """E_m on the power s^m itself for unit steps: nodes 0, 1, …, k."""
+    states = sum((weight * sp.Integer(j) ** m for j, weight in enumerate(a, 1)), sp.Integer(0))
+    slopes = sum((weight * m * sp.Integer(j) ** (m - 1) for j, weight in enumerate(b, 1) if m), sp.Integer(0))
+    return sp.Integer(int(m == 0)) - states - slopes
+
+
+def order_uniform(relation: Relation) -> int:
+    """The order on uniform grids."""
+    unit = relation.at(**{symbol.name: sp.Integer(1) for symbol in (*relation.h, *relation.w)})
+    m = 0
+    while sp.cancel(residual_uniform(unit.a, unit.b, m)) == 0:
+        m += 1
+    return m - 1
 
 
 def _two_register_order(method: TwoRegister) -> int:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import sympy as sp
 
 from belm_theory.grid import positions
+from belm_theory.quotient import factored
 
 
 def panel(j: int, m: int, h: Sequence[sp.Expr]) -> sp.Expr:
@@ -45,6 +46,6 @@ def slope_weights(a: Sequence[sp.Expr], h: Sequence[sp.Expr]) -> tuple[sp.Expr, 
     """
     k = len(a)
     return tuple(
-        sp.factor(sum((a[j - 1] * panel(j, m, h) for j in range(1, k + 1) if a[j - 1] != 0), sp.Integer(0)) / h[m - 1])
+        factored(sum((a[j - 1] * panel(j, m, h) for j in range(1, k + 1) if a[j - 1] != 0), sp.Integer(0)) / h[m - 1])
         for m in range(1, k)
     )

@@ -5,23 +5,26 @@ The page shows, for the relation
     X_{i-1} = Σ_{j=1..k} a_j X_{i-1+j} + Σ_{j=1..k-1} b_j h_{i-1+j} f_{i-1+j},
 
 its frame, the conditions that fix it, a and b on the variable grid, both orders, the leading local error, the inverse,
-zero-stability both ways with its witness, and the source. Text writes h1, h2, … for h_i, h_{i+1}, … and w0, w1, … for
-the frame weights w_{i-1}, w_i, …; LaTeX writes the indices out. The record for machines is `derivation.as_record`.
+zero-stability both ways with its witness, and the source. Text writes h1, h2, … for h_i, h_{i+1}, …, and w0, alpha0,
+sigma0 for the frame weight and the levels at node i-1; LaTeX writes the indices out. The record for machines is
+`derivation.as_record`.
 """
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import sympy as sp
 
-from belm_theory.derivation import DIRECTIONS, Derivation, frame_expressions, parameter_range, undone
+from belm_theory.derivation import DIRECTIONS, Derivation, error_in_x, frame_expressions, parameter_range, undone
 from belm_theory.frame import frame_name
 from belm_theory.method import Relation, Stage, TwoRegister
-from belm_theory.order import residual
+from belm_theory.order import LocalError, residual
 from belm_theory.stability import characteristic
+from belm_theory.xform import levels
 
 _WIDTH = 98
 
@@ -63,7 +66,7 @@ def sections(found: Derivation) -> Sections:
     """The page as titled lists of lines."""
     method = found.method
     ranges = [Line(f"{p.name} in {parameter_range(found.family, p.name)}") for p in method.parameters]
-    frame = [Line(f"{frame_name(method.frame)}: dX/ds = f")]
+    frame = [Line(f"{frame_name(method.frame)}: dX/ds = f" + "; its steps are negative" * method.frame.is_data)]
     frame += [_equation(name, name, value) for name, value in frame_expressions(method.frame).items()]
     body = _of_stages(method) if isinstance(method, TwoRegister) else _of_relation(found, method)
     orders = [Line(f"{found.order} on every grid"), Line(f"{found.order_smooth} on smooth grids s_i = S(i/N), S' > 0")]
@@ -111,9 +114,22 @@ def _of_relation(found: Derivation, method: Relation) -> Sections:
         "Leading local error": [
             _equation(f"tau / X^({p + 1})", rf"\tau / X^{{({p + 1})}}", error.coefficient),
             Line(f"X^({p + 1}) = f^({p})", f"X^{{({p + 1})}} = f^{{({p})}}"),
+            *_in_x(method, error),
         ],
         "Inverse": back,
     }
+
+
+def _in_x(method: Relation, error: LocalError) -> list[Line]:
+    """The leading error of x_{i-1}, and what its levels mean."""
+    p, value = error.derivative - 1, error_in_x(method, error)
+    used = [(s.name, f"{s.name[:5]}_{_index(int(s.name[5:]))}") for pair in zip(*levels(method.k), strict=True)
+            for s in pair if s in value.free_symbols]  # fmt: skip
+    return [
+        _equation(f"in x: w_{{i-1}} tau / f^({p})", rf"w_{{i-1}}\tau / f^{{({p})}}", value),
+        Line(", ".join(f"{name} = {meaning}" for name, meaning in used),
+             rf"w_{{i-1}} = {_latex(method.frame.weight(*(part[0] for part in levels(1))))}"),
+    ]  # fmt: skip
 
 
 def _of_stages(method: TwoRegister) -> Sections:
@@ -175,13 +191,19 @@ def _numbered(name: str, first: int, values: Iterable[sp.Expr]) -> list[Line]:
 
 
 def _equation(text: str, latex: str, value: sp.Expr) -> Line:
-    # h1 is written h_i in LaTeX, w0 is w_{i-1}; other names keep their own spelling.
-    names = {
-        s: f"{s.name[0]}_{{{_node(int(s.name[1:]))}}}" if s.name[1:].isdigit() else _upright(s.name)
-        for s in value.free_symbols
-        if s.name[1:].isdigit() or not s.name.isidentifier() or "_" in s.name
-    }
-    return Line(f"{text} = {value}", f"{latex} = {sp.latex(value, symbol_names=names)}")
+    return Line(f"{text} = {value}", f"{latex} = {_latex(value)}")
+
+
+def _latex(value: sp.Expr) -> str:
+    """An expression with h1 written h_i, w0 and alpha0 written w_{i-1} and alpha_{i-1}; other names stay."""
+    names = {}
+    for symbol in value.free_symbols:
+        if numbered := re.fullmatch(r"(h|w|alpha|sigma)(\d+)", symbol.name):
+            stem, j = numbered.groups()
+            names[symbol] = f"{sp.latex(sp.Symbol(stem))}_{{{_node(int(j))}}}"
+        elif not symbol.name.isidentifier() or "_" in symbol.name:
+            names[symbol] = _upright(symbol.name)
+    return sp.latex(value, symbol_names=names)
 
 
 def _upright(name: str) -> str:

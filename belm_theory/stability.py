@@ -5,10 +5,12 @@ k states. A method is zero-stable on a family of grids if the products R_m … R
 
 - Nonnegative weights: if every a_j >= 0 (they sum to 1), each R_i is row-stochastic, so every product has maximum
   norm 1 and K = 1, on the very grids where the inequality holds, constant weights or not.
-- Constant weights: products are powers, and the classical root condition on rho(z) = z^k - Σ a_j z^{k-j} decides.
+- Constant weights: products are powers, and the classical root condition on rho(z) = z^k - Σ a_j z^{k-j} decides:
+  by exact root counts, or with parameters by Schur–Cohn minors in their open range and again at its end.
 - Two steps: with d_i = X_i - X_{i+1} one has d_{i-1} = -g_i d_i, g = a_2, so the products of g and their alternating
-  partial sums decide. For O-BELM g_i = (h_i/h_{i+1})² and the products telescope to (h_m/h_{n+1})². Bounded products
-  alone are not enough: on steps 1, 2, 1, 2, … they are bounded and the alternating sums grow linearly.
+  partial sums decide (`belm_theory.two_step`). For O-BELM g_i = (h_i/h_{i+1})² and the products telescope to
+  (h_m/h_{n+1})². Bounded products alone are not enough: on steps 1, 2, 1, 2, … they are bounded and the alternating
+  sums grow linearly.
 
 Inversion is the same question for the inverse relation; the root condition is on the reciprocal polynomial.
 """
@@ -16,6 +18,7 @@ Inversion is the same question for the inverse relation; the root condition is o
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import accumulate
 from typing import Literal
 
 import sympy as sp
@@ -23,6 +26,7 @@ import sympy as sp
 from belm_theory.inverse import inverse, invertible
 from belm_theory.method import Method, Relation, TwoRegister
 from belm_theory.roots import Z, count_roots
+from belm_theory.schur import inside
 from belm_theory.sign import sign
 from belm_theory.verdict import Verdict, proved, refuted, undecided
 
@@ -44,7 +48,12 @@ def characteristic(relation: Relation, direction: Direction = "sampling") -> sp.
 
 
 def zero_stable(method: Method, direction: Direction = "sampling") -> Verdict:
-    """Whether the method is zero-stable on every grid, in the given direction."""
+    """Whether the method is zero-stable, in the given direction, by what holds for all grids at once.
+
+    Returns:
+        proved: on every grid; refuted: on no grid with uniform steps, or not invertible; undecided: it depends on the
+        grid, with the condition under which K = 1 (the derivations decide for families of grids).
+    """
     if isinstance(method, TwoRegister):
         return _two_register(method, direction)
     if direction == "inversion" and invertible(method).outcome != "proved":
@@ -52,12 +61,8 @@ def zero_stable(method: Method, direction: Direction = "sampling") -> Verdict:
     weights = homogeneous_weights(method, direction)
     if all(_is_nonnegative(w, method.parameters) for w in weights):
         return proved("weights >= 0 with sum 1: K = 1")
-    if method.has_constant_weights and not method.parameters:
-        count = count_roots(characteristic(method, direction))
-        where = f"roots of rho: {count.inside} inside, {count.on} on, {count.outside} outside the unit circle"
-        return proved(where) if count.satisfies_root_condition else refuted(where)
     if method.has_constant_weights:
-        return _product_of_roots(method, weights)
+        return _root_condition(weights, method.parameters)
     uniform = method.at(**{s.name: sp.Integer(1) for s in (*method.h, *method.w)})
     if not uniform.parameters:
         count = count_roots(characteristic(uniform, direction))
@@ -73,12 +78,31 @@ def _is_nonnegative(weight: sp.Expr, parameters: tuple[sp.Symbol, ...]) -> bool:
     return decided is not None and decided >= 0
 
 
-def _product_of_roots(relation: Relation, weights: tuple[sp.Expr, ...]) -> Verdict:
-    """Refute by Vieta: roots whose product exceeds 1 in modulus cannot all lie in the closed disc."""
+def _root_condition(weights: tuple[sp.Expr, ...], parameters: tuple[sp.Symbol, ...]) -> Verdict:
+    """Dahlquist's condition on rho = (z - 1)·q for constant weights, for all parameters in (0, 1].
+
+    Where a parameter is below 1 the roots of q have to lie inside; where it is 1 they may lie on the circle, so that
+    end is decided on its own. The products of roots (Vieta) refute first, for they give the simpler witness.
+    """
+    rho = [sp.Integer(1), *(-weight for weight in weights)]
+    if not parameters:
+        count = count_roots(sp.Poly(rho, Z))
+        where = f"roots of rho: {count.inside} inside, {count.on} on, {count.outside} outside the unit circle"
+        return proved(where) if count.satisfies_root_condition else refuted(where)
     last = weights[-1]
-    if 1 in (sign(last - 1, relation.parameters), sign(-last - 1, relation.parameters)):
+    if 1 in (sign(last - 1, parameters), sign(-last - 1, parameters)):
         return refuted(f"the product of the roots of rho has modulus {last} > 1 inside the parameter range")
-    return undecided("the root condition has parameters")
+    below = inside(sp.Poly(list(accumulate(rho[:-1])), Z), parameters)
+    if below.outcome == "refuted":
+        return below
+    for parameter in parameters:
+        rest = tuple(p for p in parameters if p != parameter)
+        end = _root_condition(tuple(weight.subs(parameter, 1) for weight in weights), rest)
+        if end.outcome == "refuted":
+            return refuted(f"at {parameter} = 1: {end.witness}")
+        if end.outcome == "undecided":
+            return end
+    return below
 
 
 def _two_register(method: TwoRegister, direction: Direction) -> Verdict:

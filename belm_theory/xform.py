@@ -23,12 +23,25 @@ def levels(k: int) -> tuple[tuple[sp.Symbol, ...], tuple[sp.Symbol, ...]]:
     return sp.symbols(f"alpha0:{k + 1}", positive=True), sp.symbols(f"sigma0:{k + 1}", positive=True)
 
 
-def x_form(relation: Relation, frame: Frame) -> tuple[tuple[sp.Expr, ...], tuple[sp.Expr, ...]]:
-    """(A, B) of a relation run in a frame, as rational functions of the levels.
+def states(k: int) -> tuple[sp.Symbol, ...]:
+    """The symbols x1 … xk of the states that a relation reads."""
+    return sp.symbols(f"x1:{k + 1}")
+
+
+def predictions(k: int) -> tuple[sp.Symbol, ...]:
+    """The symbols eps1 … epsk-1 of the noise predicted at its interior nodes."""
+    return sp.symbols(f"eps1:{k}")
+
+
+def x_step(relation: Relation, frame: Frame) -> sp.Expr:
+    """The x_{i-1} that a relation makes in a frame, as it is run there, with nothing multiplied out.
 
     Args:
         relation: coefficients in steps h and, where used, weights w.
         frame: any frame; q may be symbolic.
+
+    Returns:
+        An expression in the states x1 … xk, the predictions eps1 … epsk-1 and the levels.
     """
     alpha, sigma = levels(relation.k)
     s = [frame.coordinate(a, o) for a, o in zip(alpha, sigma, strict=True)]
@@ -36,13 +49,18 @@ def x_form(relation: Relation, frame: Frame) -> tuple[tuple[sp.Expr, ...], tuple
     h = [after - before for before, after in pairwise(s)]
     table = dict(zip(relation.h, h, strict=True)) | dict(zip(relation.w, w, strict=False))
     P, R = frame.slope_from("epsilon")
-    states, slopes = [], []
-    for j in range(1, relation.k + 1):
-        state = relation.a[j - 1].subs(table) / w[j]
-        if j < relation.k:
-            here = {ALPHA: alpha[j], SIGMA: sigma[j]}
-            weight = relation.b[j - 1].subs(table) * h[j - 1]
-            state += weight * R.subs(here)
-            slopes.append(sp.factor(w[0] * weight * P.subs(here)))
-        states.append(sp.factor(w[0] * state))
-    return tuple(states), tuple(slopes)
+    total = sp.Integer(0)
+    for j, (x, a) in enumerate(zip(states(relation.k), relation.a, strict=True), 1):
+        total += a.subs(table) * x / w[j]
+    for j, (eps, b) in enumerate(zip(predictions(relation.k), relation.b, strict=True), 1):
+        here = {ALPHA: alpha[j], SIGMA: sigma[j]}
+        total += b.subs(table) * h[j - 1] * (P.subs(here) * eps + R.subs(here) * states(relation.k)[j - 1])
+    return w[0] * total
+
+
+def x_form(relation: Relation, frame: Frame) -> tuple[tuple[sp.Expr, ...], tuple[sp.Expr, ...]]:
+    """(A, B) of a relation run in a frame, as rational functions of the levels: the coefficients of `x_step`."""
+    made = x_step(relation, frame)
+    A, B = (tuple(sp.factor(sp.diff(made, symbol)) for symbol in symbols)
+            for symbols in (states(relation.k), predictions(relation.k)))  # fmt: skip
+    return A, B

@@ -8,9 +8,10 @@ For each problem, schedule, spacing and number of steps the noise x_N that the O
 
 Problems: pictures that the embedded model made in 400 steps; held-out real pictures, whose seed nobody knows (again
 only); pictures made on the very grid they are inverted on, without their state; draws from Gaussian mixtures in 8 and
-64 dimensions, their seeds by an ODE solver. Starts, the way to the first k - 1 nodes: `adams` (rising order) and `euler`
-(DDIM's) on the grid itself, `fixed point` (the implicit DDIM step, two iterations), and `climb` (belm_runtime.climb:
-small steps).
+64 dimensions, their seeds by an ODE solver.
+
+Starts, the way to the first k - 1 nodes: `adams` (rising order) and `euler` (DDIM's) on the grid itself, `fixed point`
+(the implicit DDIM step, two iterations), and `climb` (belm_runtime.climb: small steps).
 
     python benchmarks/bare_inversion.py [--steps 10 20 50 100] [--out FILE] [--figure FILE] [--cells FILE]
 

@@ -1,41 +1,58 @@
 """Blend BELM damps in sampling and amplifies in inversion, for every theta below 1.
 
-rho = z^k - (1 - theta)·z^{k-1} - theta = (z - 1)·(z^{k-1} + theta·(z^{k-2} + … + 1)). Let |z| = 1 be a root: then 1 =
-|(1 - theta)·z^{-1} + theta·z^{-k}| <= 1 with equality only if both terms point the same way, z^{-1} = z^{-k} = 1. At
-z = 1 the second factor is 1 + (k - 1)·theta, not zero. With |z| > 1 the left side wins. So the k - 1 parasitic roots
-lie strictly inside; their product is ±theta, so in inversion some root has modulus at least theta^{-1/(k-1)} > 1.
+rho = z^k - (1 - theta)·z^{k-1} - theta = (z - 1)·q(z) with q = z^{k-1} + theta·(z^{k-2} + … + 1). The coefficients of q
+do not grow from the highest power down and their ratios lie in [theta, 1], so by Eneström and Kakeya every parasitic
+root has theta <= |z| <= 1, for every k. The upper end is not reached: let |z| = 1 be a root of rho, then 1 = |(1 -
+theta)·z^{-1} + theta·z^{-k}| <= 1 with equality only if both terms point the same way, z^{-1} = z^{-k} = 1, and q(1) =
+1 + (k - 1)·theta is not zero. For k = 2 … 5 the checker shows theta < |z| < 1 by Schur and Cohn's conditions without
+either argument; for k = 2 the root is -theta itself.
+
+Inversion inverts the roots, so each parasitic mode grows by a factor in (1, 1/theta] at every step, and some mode by at
+least theta^{-1/(k-1)}, because the product of the parasitic roots is ±theta (see blend_inversion_growth).
 """
+
+from itertools import pairwise
 
 import sympy as sp
 
 from belm_theory.catalogue import blend
-from belm_theory.certificate import Certificate, Claim, identity, roots, signs
-from belm_theory.roots import Z, count_roots
+from belm_theory.certificate import Certificate, Claim, identity, inequality, schur
+from belm_theory.roots import Z
+from belm_theory.schur import inside
 from belm_theory.stability import characteristic
 from belm_theory.verdict import proved
 
 CLAIM = Claim(
     "blend-damps",
-    "For 0 < theta < 1 the parasitic roots of blend BELM lie strictly inside the unit circle, with product ±theta.",
-    ("0 < theta < 1", "k = 2 … 5"),
+    "For 0 < theta < 1 the parasitic roots of blend BELM have modulus below 1 and at least theta, and their product is "
+    "±theta (k = 2 … 5): sampling damps them, and inversion amplifies one of them.",
+    ("0 < theta < 1",),
     "this project",
     "blend",
+    granted=("the product of the roots of a polynomial is ± its last coefficient over its first (Vieta)",),
 )
 
 
 def derive() -> Certificate:
-    """The factorisation for symbolic theta, and exact root counts at theta = 4/5, 3/5 and 99/100."""
+    """The factorisation for symbolic theta, and Schur–Cohn conditions for q and for its roots' theta/z."""
     theta = sp.Symbol("theta", positive=True)
-    evidence = []
+    goals, steps = [], []
     for k in range(2, 6):
-        rho = Z**k - (1 - theta) * Z ** (k - 1) - theta
-        rest = Z ** (k - 1) + theta * sum(Z**m for m in range(k - 1))
-        assert sp.expand(rho - (Z - 1) * rest) == 0
-        evidence += [identity(rho, (Z - 1) * rest), identity(rest.subs(Z, 0), theta)]
-        evidence.append(signs([rest.subs(Z, 1)], positive=[], unit=["theta"], strict=True))
-        for value in ("4/5", "3/5", "99/100"):
-            polynomial = characteristic(blend(k, sp.Rational(value)))
-            count = count_roots(polynomial)
-            assert (count.inside, count.on) == (k - 1, 1)
-            evidence.append(roots(polynomial.all_coeffs(), k - 1, 1, 0, True))
-    return Certificate(CLAIM, proved("rho = (z - 1)(z^{k-1} + theta(z^{k-2} + … + 1))"), tuple(evidence))
+        rho = characteristic(blend(k, theta)).as_expr()
+        rest = sp.Poly(Z ** (k - 1) + theta * sum(Z**m for m in range(k - 1)), Z)
+        assert sp.expand(rho - (Z - 1) * rest.as_expr()) == 0
+        # w = theta/z lies inside where |z| > theta.
+        turned = sp.Poly(sp.cancel(rest.as_expr().subs(Z, theta / Z) * Z ** (k - 1) / theta), Z)
+        ratios = [sp.cancel(after / before) for before, after in pairwise(rest.all_coeffs())]
+        assert ratios == [theta] + [1] * (k - 2)
+        assert inside(rest, (theta,)).outcome == "proved"
+        steps.append(identity(f"k = {k}: rho = (z - 1)·q", rho, (Z - 1) * rest.as_expr()))
+        goals.append(schur(f"k = {k}: |z| < 1 for the roots of q", rest.all_coeffs()))
+        if k == 2:
+            goals.append(identity("k = 2: the root is -theta", rest.as_expr().subs(Z, -theta), 0))
+        else:
+            assert inside(turned, (theta,)).outcome == "proved"
+            goals.append(schur(f"k = {k}: |z| > theta for the roots of q", turned.all_coeffs()))
+        goals.append(identity(f"k = {k}: the product of the roots of q is ±theta", rest.eval(0), theta))
+    goals.append(inequality("in inversion the product of the parasitic roots exceeds 1", 1 / theta, ">", 1))
+    return Certificate(CLAIM, proved("rho = (z - 1)(z^{k-1} + theta(z^{k-2} + … + 1))"), tuple(goals), tuple(steps))

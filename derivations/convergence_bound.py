@@ -12,29 +12,33 @@ qualitative statement only.
 
 import sympy as sp
 
-from belm_theory.certificate import Certificate, Claim, identity, signs
+from belm_theory.certificate import Certificate, Claim, identity, inequality
+from belm_theory.inequality import decide
 from belm_theory.verdict import proved
 
 CLAIM = Claim(
     "convergence-bound",
-    "If K bounds all products of companion matrices, the error is at most K·(start + Σ|tau|)·Π(1 + K·L·beta_i).",
-    ("f is L-Lipschitz in X", "K >= 1 bounds every product of the R_i"),
+    "If f is L-Lipschitz in X and K bounds every product of companion matrices, the error is at most "
+    "K·(start + Σ|tau|)·Π(1 + K·L·beta_i) with beta_i = Σ_j |b_{i,j} h_{i-1+j}|.",
+    ("K >= 1", "L > 0"),
     "Butcher 406D made explicit; this project",
 )
 
 
 def derive() -> Certificate:
-    """The telescoping step, the first value, and monotonicity, as identities and signs."""
-    K, L, c, beta, v, total = sp.symbols("K L c beta v total", positive=True)
+    """The telescoping step, the first value, and monotonicity: the three parts of the induction."""
+    K, L, c, beta, v, total, more = sp.symbols("K L c beta v total more", positive=True)
     grown = v * (1 + K * L * beta)
     # If K(c + L·total) = v then K(c + L·(total + beta·v)) = v(1 + K L beta).
     solved = (v / K - c) / L
     step = K * (c + L * (solved + beta * v))
+    right = K * (c + L * total)
     assert sp.cancel(step - grown) == 0
-    right_side = K * (c + L * total)
-    evidence = (
-        identity(step, grown),
-        identity(right_side.subs(total, 0), K * c),
-        signs([sp.diff(right_side, total)], positive=["K", "L"], strict=True),
-    )
-    return Certificate(CLAIM, proved("v_{n+1} = v_n·(1 + K·L·beta_n) solves the recurrence with equality"), evidence)
+    assert decide(f"{right} <= {right.subs(total, total + more)}", [*CLAIM.hypotheses, "more >= 0"]).outcome == "proved"
+    goals = (
+        identity("the product solves the recurrence with equality, one row further", step, grown),
+        identity("and at the start it is K·c", right.subs(total, 0), K * c),
+        inequality("the right side grows with every error made before", right, "<=", right.subs(total, total + more),
+                   where=["more >= 0"]),
+    )  # fmt: skip
+    return Certificate(CLAIM, proved("v_{n+1} = v_n·(1 + K·L·beta_n) solves the recurrence with equality"), goals)

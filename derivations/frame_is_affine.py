@@ -4,8 +4,9 @@ x = alpha·D + sigma·eps, w = alpha + q·sigma, s = sigma/w. Since alpha/w = 1 
 
     X = x/w = (1 - q s)·D + s·eps = D + s·(eps - q·D),
 
-an affine function of s whose slope is f. In the data frame X = x/sigma, u = alpha/sigma: X = u·D + eps, slope D.
-The paper states q = 0 only (eq 5).
+an affine function of s whose slope is f, wherever w > 0: for q >= 0 as long as alpha > 0, and for q > 0 also at
+alpha = 0. In the data frame X = x/sigma, u = alpha/sigma: X = eps + u·D, slope D. The paper states q = 0 only: its
+equations 6 and 11 are d(x/alpha) = eps·d(sigma/alpha).
 """
 
 import sympy as sp
@@ -16,19 +17,22 @@ from belm_theory.verdict import proved
 
 CLAIM = Claim(
     "frame-is-affine",
-    "For fixed (D, eps), X = x/w is affine in s with slope f: eps - q·D for every q >= 0, D in the data frame.",
-    ("alpha + q·sigma != 0 (data frame: sigma != 0)",),
-    "this project; q = 0 is BELM, eq 5",
+    "For fixed (D, eps), wherever w > 0, X = x/w is affine in s with slope f: X = D + s·f, f = eps - q·D, for every "
+    "q >= 0; X = eps + s·f, f = D in the data frame.",
+    (),
+    "this project; q = 0 is BELM, eq 6 and 11",
 )
 
 
 def derive() -> Certificate:
-    """Both frames as identities of rational functions."""
-    x = ALPHA * D + SIGMA * EPS
-    general = Frame(Q)
-    affine = D + general.coordinate() * general.slope()
-    assert sp.cancel(x / general.weight() - affine) == 0
-    data = EPS + DATA.coordinate() * DATA.slope()
-    assert sp.cancel(x / DATA.weight() - data) == 0
-    evidence = (identity(x / general.weight(), affine), identity(x / DATA.weight(), data))
-    return Certificate(CLAIM, proved("x/w = D + s·(eps - q·D); x/sigma = eps + u·D"), evidence)
+    """Both frames as identities of rational functions; three domains cover all levels with w > 0."""
+    x, general = ALPHA * D + SIGMA * EPS, Frame(Q)
+    state, affine = x / general.weight(), D + general.coordinate() * general.slope()
+    in_data, affine_in_data = x / DATA.weight(), EPS + DATA.coordinate() * DATA.slope()
+    assert sp.cancel(state - affine) == 0 and sp.cancel(in_data - affine_in_data) == 0
+    goals = (
+        identity("X = D + s·f, alpha > 0", state, affine, where=["0 < alpha", "0 <= sigma", "0 <= q"]),
+        identity("X = D + s·f, also at alpha = 0", state, affine, where=["0 <= alpha", "0 < sigma", "0 < q"]),
+        identity("X = eps + s·f in the data frame", in_data, affine_in_data, where=["0 < sigma"]),
+    )
+    return Certificate(CLAIM, proved("x/w = D + s·(eps - q·D); x/sigma = eps + u·D"), goals)

@@ -8,16 +8,17 @@ positive steps, so there is exactly one solution; it is the paper's equation 18.
 import sympy as sp
 
 from belm_theory.catalogue import o_belm
-from belm_theory.certificate import Certificate, Claim, identity, orders, signs
+from belm_theory.certificate import Certificate, Claim, identity, orders, unique
 from belm_theory.grid import positions, steps
 from belm_theory.order import order
+from belm_theory.sign import sign
 from belm_theory.verdict import proved
 
 CLAIM = Claim(
     "o-belm-is-the-second-order-method",
     "a = (1 - h_i²/h_{i+1}², h_i²/h_{i+1}²), b = -(h_i + h_{i+1})/h_{i+1} is the only 2-step BELM of order 2 on every "
     "grid.",
-    ("h_i > 0",),
+    ("h2 > 0",),
     "BELM, eq 18 and Corollary 1",
     "o-belm",
 )
@@ -34,11 +35,15 @@ def derive() -> Certificate:
     printed = (1 - h1**2 / h2**2, h1**2 / h2**2, -(h1 + h2) / h2)
     for ours, solved, theirs in zip((*relation.a, *relation.b), solution, printed, strict=True):
         assert sp.cancel(ours - theirs) == 0 and sp.cancel(solved - theirs) == 0
-    assert order(relation) == 2
-    size = determinant if determinant.could_extract_minus_sign() is False else -determinant
-    evidence = (
-        orders(relation),
-        signs([size], positive=["h1", "h2"], strict=True),
-        *(identity(ours, theirs) for ours, theirs in zip((*relation.a, *relation.b), printed, strict=True)),
+    assert order(relation) == 2 and sign(determinant)
+    leading = -(h1**2) * (h1 + h2) / 6
+    goals = (
+        orders("order 2 with its leading error", relation, 2, leading=leading),
+        unique("no other weights have order 2", 2, 2),
+        *(
+            identity(f"{name} as printed", ours, theirs)
+            for name, ours, theirs in zip(("a_1", "a_2", "b_1"), (*relation.a, *relation.b), printed, strict=True)
+        ),
     )
-    return Certificate(CLAIM, proved(f"the conditions have determinant {determinant}; order 2 exactly"), evidence)
+    witness = f"the conditions have determinant {determinant}; order 2 exactly"
+    return Certificate(CLAIM, proved(witness), goals, relations=(relation,))

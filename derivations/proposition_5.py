@@ -24,6 +24,6 @@ def derive() -> Certificate:
     relation = o_belm()
     for weight in relation.a:
         assert decide(f"{weight} >= 0", CLAIM.hypotheses).outcome == "proved"
-    goals = (stable("a_1, a_2 >= 0 and they sum to 1: products are row-stochastic", relation),)
+    goals = (stable("a_1, a_2 >= 0 and they sum to 1: products are row-stochastic", relation, constant=1),)
     steps = (inequality("g = a_2 is at most 1", relation.a[1], "<=", 1),)
     return Certificate(CLAIM, proved("both weights are >= 0 and sum to 1"), goals, steps, (relation,))

@@ -48,7 +48,8 @@ def on_config(config: Any) -> Any:
     methods = [{name: f"theory/methods/{name}.md"} for name in FAMILIES]
     theory = [{"Claims": [{"All claims": "theory/claims.md"}, *claims]},
               {"Methods": [{"Catalogue": "theory/catalogue.md"}, *methods]}]  # fmt: skip
-    config.nav = [*config.nav, {"Theory": [{"Overview": "theory/index.md"}, *theory]}]
+    pictures = {"Stability in pictures": "stability.md"}
+    config.nav = [*config.nav, {"Theory": [{"Overview": "theory/index.md"}, pictures, *theory]}]
     return config
 
 
@@ -94,6 +95,7 @@ Everything in this room is built from the derivations and the catalogue when the
 
 - [Claims](claims.md): {len(found)} claims ({verdicts}), each with its derivation and its certificate.
 - [Methods](catalogue.md): orders, inverse and zero-stability of every method, and the derivation of each family.
+- [Stability in pictures](../stability.md): what a step and a run do to an error, in both directions.
 
 The symbols are explained in the [notation](../notation.md). Three words recur:
 
@@ -210,7 +212,7 @@ def readme(verdicts: Mapping[str, str]) -> str:
     return f"""# Derivations
 
 One executable page per theorem, run on `belm_theory`. A page states its claim in `CLAIM`; `derive()` decides it and
-returns a certificate, whose evidence `belm_theory/checker.py` verifies again without any code of the derivation.
+returns a certificate, whose evidence `belm_theory/checker/` verifies again without any code of the derivation.
 The symbols are those of [docs/notation.md](../docs/notation.md).
 
 ```bash

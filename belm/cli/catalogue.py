@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
@@ -13,6 +13,9 @@ from rich.table import Table
 from belm.cli.options import MethodName, TextOrJson, one_of, print_json
 from belm.cli.progress import spinner
 from belm_runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from belm_theory.frame import Frame
 
 _WIDTH = 100
 _STABLE = {"proved": "yes", "refuted": "no", "undecided": "by grid"}
@@ -69,6 +72,9 @@ def derive(
     format: Annotated[
         str, typer.Option("--format", metavar="text|latex|json", help="text, a LaTeX fragment, or json.")
     ] = "text",
+    frame: Annotated[
+        str | None, typer.Option("--frame", help="noise, flow, data, q=… or the symbol q; default the natural frame.")
+    ] = None,
 ) -> None:
     """Derive a method: relation, conditions, weights, orders, local error, inverse, stability, source.
 
@@ -81,12 +87,30 @@ def derive(
         from belm_theory.derivation import derive as compute
         from belm_theory.render import as_latex, as_text
 
-        found = compute(family, **given)
+        try:
+            found = compute(family, _frame(frame), **given)
+        except ValueError as error:
+            raise InputError(f"--frame {frame}: {error}") from None
         page = as_record(found) if format == "json" else (as_latex if format == "latex" else as_text)(found)
     if isinstance(page, str):
         print(page, end="")
     else:
         print_json(page)
+
+
+def _frame(name: str | None) -> Frame | None:
+    """The theory's frame by the runtime's names, or with q a symbol."""
+    import sympy as sp
+
+    from belm_runtime.frame import Frame as Named
+    from belm_theory.frame import DATA, Frame, Q
+
+    if name is None:
+        return None
+    if name == "q":
+        return Frame(Q)
+    q = Named.parse(name).q
+    return DATA if q is None else Frame(sp.Rational(q.numerator, q.denominator))
 
 
 def _exact(method: str) -> tuple[str, dict[str, str]]:

@@ -31,8 +31,9 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
 }  # fmt: skip
 KINDS: dict[str, Callable[[Mapping[str, Any], Context], Decision]] = {
     "identity": statements.identity, "inequality": statements.inequality, "value": statements.value,
-    "open": statements.open_question, "order": orders.order, "stages": orders.stages, "roots": spectrum.roots,
-    "schur": spectrum.schur, "stable": spectrum.stable, "barrier": spectrum.barrier, "convex": schedules.convex,
+    "open": statements.open_question, "order": orders.order, "unique": orders.unique, "stages": orders.stages,
+    "roots": spectrum.roots, "schur": spectrum.schur, "stable": spectrum.stable, "barrier": spectrum.barrier,
+    "convex": schedules.convex, "level": schedules.level,
 }  # fmt: skip
 
 __all__ = ["FORMAT", "KINDS", "VERDICTS", "MalformedError", "check", "load"]

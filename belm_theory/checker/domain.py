@@ -86,6 +86,7 @@ class Domain:
 
         Raises:
             MalformedError: atoms that bound a symbol twice from one side, or in a circle.
+            NotShownError: a lower bound that is not shown to be below the upper one, so that the domain may be empty.
         """
         self.given = list(given)
         every = sorted(names.union(*(atom.names for atom in given)) if given else names)
@@ -110,6 +111,8 @@ class Domain:
         if low and high and bottom and top:
             if not (low.strict or high.strict):
                 raise MalformedError(f"{name} has two closed ends; the checker needs one to be open")
+            if self.sign(top - bottom) != "+":
+                raise NotShownError(f"the hypotheses are not shown to leave room for {name}")
             self.kind[index] = POSITIVE if low.strict and high.strict else WEAK
             ends = (bottom, top) if high.strict else (top, bottom)
             self.table[name] = (ends[0] + g * ends[1]) / (one + g)

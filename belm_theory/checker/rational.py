@@ -10,6 +10,7 @@ import ast
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from flint import Ordering, fmpq, fmpq_mpoly, fmpq_mpoly_ctx
@@ -129,6 +130,11 @@ def parse(text: Any) -> ast.expr:
     """The syntax tree of an expression."""
     if not isinstance(text, str):
         raise MalformedError(f"an expression must be text, not {text!r}")
+    return _parse(text)
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> ast.expr:
     try:
         return ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -137,7 +143,12 @@ def parse(text: Any) -> ast.expr:
 
 def names_in(texts: Sequence[Any]) -> set[str]:
     """The names that occur in expressions."""
-    return {node.id for text in texts for node in ast.walk(parse(text)) if isinstance(node, ast.Name)}
+    return set[str]().union(*(_names(parse(text)) for text in texts))
+
+
+@lru_cache(maxsize=4096)
+def _names(tree: ast.expr) -> frozenset[str]:
+    return frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
 
 
 def _whole(node: ast.expr) -> int:

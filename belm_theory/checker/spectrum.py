@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from math import comb
 from typing import Any
 
@@ -77,13 +78,16 @@ def _is_schur(domain: Domain, texts: Sequence[str]) -> bool:
 def stable(record: Mapping[str, Any], context: Context) -> Decision:
     """The products of a relation's companion matrices are bounded on all grids of the domain, in one direction.
 
-    Shown by weights >= 0 (they sum to 1, so K = 1), or for constant weights by the root condition. Refuted by a
-    ``grid`` of the domain, repeated with steps scaled by ``ratio`` each time: the powers of its product are unbounded.
+    Shown by weights >= 0 (they sum to 1, so K = 1), or for constant weights by the root condition, unless the record
+    claims the ``constant`` 1. Refuted by a ``grid`` of the domain, repeated with steps scaled by ``ratio`` each time:
+    the powers of its product are unbounded.
     """
     relation, direction = context.relation(record), record["direction"]
     if direction not in ("sampling", "inversion"):
         raise MalformedError(f"the direction is {direction!r}; it must be 'sampling' or 'inversion'")
     weights = _weights(relation, direction)
+    if record.get("constant", "1") != "1":
+        raise MalformedError(f"the constant is {record['constant']!r}; only K = '1' can be claimed")
     if "grid" in record:
         return _on_grid(relation, weights, direction, record["grid"], context)
     question = context.ask_about(relation, record)
@@ -94,6 +98,8 @@ def stable(record: Mapping[str, Any], context: Context) -> Decision:
         return HOLDS
     if names_in(weights) & {*relation.steps, *relation.weights}:
         return undecided("the weights depend on the grid and are not all shown to be nonnegative")
+    if "constant" in record:
+        return undecided("the weights are not all shown to be nonnegative, so K = 1 is not shown")
     return _constant(weights, question)
 
 
@@ -129,8 +135,10 @@ def _on_grid(
     others = fractions(grid.get("values", {}))
     if not period or min([*period, ratio]) <= 0:
         raise MalformedError("the steps of a grid and their ratio must be positive")
-    if ratio != 1 and not _scale_invariant(relation, weights):
+    if ratio != 1 and not _scale_invariant(relation, relation.steps, weights):
         return undecided("the weights change when all steps are scaled, so a growing grid is not periodic")
+    if not _consistent(relation, others, weights):
+        return undecided("the frame weights of one row do not fit those of the next")
     k, ring = len(relation.steps), Ring(0)
     product = fmpq_mat([[int(i == j) for j in range(k)] for i in range(k)])
     rows = range(len(period)) if direction == "inversion" else reversed(range(len(period)))
@@ -159,11 +167,18 @@ def _companion(first: Sequence[Fraction]) -> fmpq_mat:
     return fmpq_mat(rows + [[fmpq(int(row == column)) for column in range(k)] for row in range(k - 1)])
 
 
-def _scale_invariant(relation: Relation, weights: Sequence[str]) -> bool:
+def _consistent(relation: Relation, values: Mapping[str, Fraction], weights: Sequence[str]) -> bool:
+    """Frame weights that are the same in every row must be equal, or geometric where their scale does not matter."""
+    w = [values[name] for name in relation.weights if name in values]
+    growth = {after / before for before, after in pairwise(w)}
+    return growth <= {Fraction(1)} or (len(growth) == 1 and _scale_invariant(relation, relation.weights, weights))
+
+
+def _scale_invariant(relation: Relation, scaled_names: Sequence[str], weights: Sequence[str]) -> bool:
     names = {*relation.steps, *relation.weights, *relation.parameters}
     factor = next(f"t{n}" for n in range(len(names) + 1) if f"t{n}" not in names)
     domain = Domain([], names | {factor})
-    scaled = {name: domain.table[name] * domain.table[factor] for name in relation.steps}
+    scaled = {name: domain.table[name] * domain.table[factor] for name in scaled_names}
     return all(
         (domain.ring.read(text, {**domain.table, **scaled}) - domain.ring.read(text, domain.table)).is_zero()
         for text in weights
@@ -191,7 +206,7 @@ def barrier(record: Mapping[str, Any], context: Context) -> Decision:
     ring, table = domain.ring, domain.table
     unit = Relation(("1",) * k, (), tuple(a), tuple(b), p)
     total = ring.constant(0)
-    for c, error in zip(multipliers, residuals(unit, ring, table, p), strict=True):
+    for c, error in zip(multipliers, residuals(unit, ring, table, range(p + 1)), strict=True):
         total = total + ring.constant(c) * error
     rho = [ring.constant(1)] + [ring.constant(0) - table[name] for name in a]
     for m, c in positive.items():

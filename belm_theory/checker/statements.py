@@ -84,7 +84,7 @@ def _counterexample(record: Mapping[str, Any], context: Context, relation: str) 
     for atom in touched:
         if gap(atom.small, atom.large) not in (("+",) if atom.strict else ("+", ">=0", "0")):
             return undecided(f"the point does not satisfy the hypothesis {atom}")
-    context.used.update(atom for atom in every if atom in context.given)
+    context.used.update(atom for atom in context.given if atom in touched or atom.names & free)
     found = gap(left, right)
     refuted = found in _AGAINST[relation]
     return fails("the point refutes it") if refuted else undecided("the point does not refute it")

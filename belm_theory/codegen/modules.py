@@ -146,7 +146,7 @@ def _frames_module() -> str:
             body = [f'"""{text}."""', *lowering.lines, f"return {', '.join(results)}"]
             functions.append(_define(prefix + name, [a.name for a in arguments], body))
     theorem = "X = x/w is affine in s for fixed (D, eps) and dX/ds = f = eps - q D (D in the data frame)."
-    banner = _banner("Frame formulas.", theorem, "this project; q = 0 is BELM, eq 5", digest.hexdigest())
+    banner = _banner("Frame formulas.", theorem, "this project; q = 0 is BELM, eq 6 and 11", digest.hexdigest())
     names = f"\n#: What a network may predict.\nPREDICTIONS = {tuple(PREDICTIONS)!r}\n".replace("'", '"')
     return banner + names + "".join(f"\n\n{function}" for function in functions)
 

@@ -14,7 +14,8 @@ THETA = sp.Symbol("theta", positive=True)
 
 
 def parsed(text: str) -> sp.Expr:
-    return sp.sympify(text, locals={s.name: s for s in (H1, H2, H3, THETA)})
+    symbols = (H1, H2, H3, THETA, sp.Symbol("gamma"))  # SymPy has a function of that name
+    return sp.sympify(text, locals={s.name: s for s in symbols})
 
 
 def test_methods_lists_the_catalogue_within_100_columns(run):
@@ -102,3 +103,36 @@ def test_derive_text_and_latex(run):
 )
 def test_derive_refuses(refused, method, holds):
     refused("derive", method, holds=holds)
+
+
+@pytest.mark.parametrize(("frame", "weight"), [("noise", "alpha0"), ("flow", "alpha0 + sigma0"), ("data", "sigma0"),
+                                               ("q=1/3", "alpha0 + sigma0/3"), ("q", "alpha0 + q*sigma0")])  # fmt: skip
+@pytest.mark.parametrize("method", ["o-belm", "bdia", "blend:k=3", "adams:m=2", "belm:k=3"])
+def test_derive_in_every_frame(run, method, frame, weight):
+    """The coefficients in h and w stay; w, s, f and the error in x are the frame's."""
+    natural = json.loads(run("derive", method, "--format", "json").out)
+    page = json.loads(run("derive", method, "--frame", frame, "--format", "json").out)
+    assert {key: page[key] for key in ("a", "b", "order", "inverse")} == {
+        key: natural[key] for key in ("a", "b", "order", "inverse")
+    }
+    assert page["frame"]["name"] == frame
+    error = page["local_error"]
+    weights = {sp.Symbol(f"w{j}"): parsed(weight.replace("0", str(j))) for j in range(3)}
+    ratio = parsed(error["in_x"]) / parsed(error["coefficient"]).subs(weights)
+    assert sp.cancel(ratio - parsed(weight)) == 0
+    assert error["slope"] == page["frame"]["f"]
+
+
+def test_derive_in_a_frame_as_text_and_latex(run):
+    text = run("derive", "o-belm", "--frame", "flow").out
+    assert "flow: dX/ds = f" in text and "in x: w_{i-1} tau / f^(2) = -h1**2*(alpha0 + sigma0)*(h1 + h2)/6" in text
+    assert r"w_{i-1}\tau / f^{(2)} = " in run("derive", "o-belm", "--frame", "q", "--format", "latex").out
+    assert "its steps are negative" in run("derive", "o-belm", "--frame", "data").out
+
+
+@pytest.mark.parametrize(
+    ("method", "frame", "holds"),
+    [("o-belm", "noisy", ("'noisy'", "noise")), ("o-belm", "-1", ("-1", ">= 0")), ("edict", "flow", ("flow", "noise"))],
+)
+def test_derive_refuses_frames(refused, method, frame, holds):
+    refused("derive", method, f"--frame={frame}", holds=holds)

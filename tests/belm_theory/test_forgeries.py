@@ -41,10 +41,15 @@ def of_record(record: dict[str, Any]) -> Iterator[tuple[str, tuple[Any, ...], An
                 yield f"multiplier {index + 1}", ("terms", index, 0), f"({multiplier}) + 1"
         case "value":
             yield "relation", ("relation",), OPPOSITE[record["relation"]]
+        case "level":
+            yield "relation", ("relation",), SWAPPED[record["relation"]]
+            yield "bound", ("right",), "0" if record["relation"] == "<" else "1"
         case "order":
             yield "order above", ("order",), record["order"] + 1
             if record["order"]:
                 yield "order below", ("order",), record["order"] - 1
+            if "actual" in record:
+                yield "actual order", ("actual",), record["actual"] + 1
             if record["grid"] == "every":
                 yield "leading term", ("leading",), f"2*({record['leading']}) + 1"
         case "stages":
@@ -76,6 +81,17 @@ def _values(record: dict[str, Any]) -> dict[str, Any]:
     return {"values": record["grid"]["values"]} if "values" in record["grid"] else {}
 
 
+TRUE = {"kind": "identity", "says": "1 = 1", "left": "1", "right": "1"}
+
+
+def alone(data: dict[str, Any], part: str, record: dict[str, Any]) -> dict[str, Any]:
+    """The certificate with one goal or step only: all others hold as before, so this one makes the difference."""
+    parts = {"goals": [record], "steps": []} if part == "goals" else {"goals": [TRUE], "steps": [record]}
+    verdict = data["verdict"] if part == "goals" else "proved"
+    relations = {name: r for name, r in data["relations"].items() if name == record.get("relation")}
+    return {**data, **parts, "verdict": verdict, "relations": relations}
+
+
 def forgeries(data: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every single change of a certificate that makes it false."""
     for verdict in checker.VERDICTS:
@@ -84,12 +100,15 @@ def forgeries(data: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for part in ("goals", "steps"):
         for index, record in enumerate(data[part]):
             for what, path, value in of_record(record):
-                yield f"{part} {index + 1}: {what}", changed(data, (part, index, *path), value)
+                yield f"{part} {index + 1}: {what}", alone(data, part, changed(record, path, value))
     for name, relation in data["relations"].items():
+        single = {**data, "verdict": "proved", "goals": [TRUE], "steps": [], "relations": {name: relation}}
+        if relation["order"] == 0:  # weights for unit steps: a step of the argument pins them
+            single = data
         for key in ("a", "b"):
             for j, weight in enumerate(relation[key]):
-                yield f"{name}: {key}_{j + 1}", changed(data, ("relations", name, key, j), f"{weight} + 1/7")
-        yield f"{name}: order", changed(data, ("relations", name, "order"), relation["order"] + 1)
+                yield f"{name}: {key}_{j + 1}", changed(single, ("relations", name, key, j), f"{weight} + 1/7")
+        yield f"{name}: order", changed(single, ("relations", name, "order"), relation["order"] + 1)
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -97,7 +116,9 @@ def test_every_forgery_is_found_out(name: str) -> None:
     data = checker.load(STORED / f"{name}.json")
     tried = 0
     for what, forged in forgeries(data):
-        assert checker.check(forged), f"changed {what}: not noticed"
+        # That hypotheses are not needed any more, because other records are left out, does not count.
+        found = [reason for reason in checker.check(forged) if not reason.startswith("the hypothesis")]
+        assert found, f"changed {what}: not noticed"
         tried += 1
     assert tried > 2
 

@@ -38,6 +38,14 @@ def test_refuted_with_a_rational_point(statement, hypotheses):
     assert all(eval(text, dict(point)) for text in hypotheses)
 
 
+def test_refuted_at_an_irrational_point_only():
+    verdict = decide("x**2 != 2", ("x > 0",))
+    assert verdict.outcome == "refuted" and verdict.witness.startswith("x = root (root-obj")
+    # An irrational model whose neighbours are counterexamples too.
+    verdict = decide("x**3 <= 2*x + 1", ("x**3 >= 2*x + 1", "x > 0"))
+    assert verdict.outcome == "refuted" and "root" not in verdict.witness
+
+
 def test_out_of_time_is_undecided():
     """A polynomial inequality in many variables that no solver decides in a millisecond."""
     names = [f"x{n}" for n in range(12)]

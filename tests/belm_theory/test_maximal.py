@@ -9,7 +9,7 @@ import pytest
 import sympy as sp
 
 from belm_theory.grid import steps
-from belm_theory.maximal import maximal_order
+from belm_theory.maximal import maximal_order, newton_conditions
 
 
 def eliminate(rows: list[list[Fraction]], right: list[Fraction]) -> list[Fraction]:
@@ -101,3 +101,16 @@ def test_exact_on_a_random_polynomial_of_degree_2k_minus_2_and_not_of_2k_minus_1
         # The first polynomial that is missed leaves the product of its zeros: E_{2k-1} = -s_k Π s_j².
         missed = 0 if degree == 2 * k - 2 else -nodes[-1] * sp.prod([x**2 for x in nodes[1:-1]])
         assert state.eval(0) - made == missed
+
+
+@pytest.mark.parametrize("k", [2, 3, 4])
+def test_the_triangular_conditions_have_the_determinant_of_the_powers(k: int) -> None:
+    """Newton polynomials are monic, so the determinant is that of the conditions in 1, s, s², … in the same order."""
+    rng = random.Random(20 + k)
+    h = [sp.Rational(str(step)) for step in random_steps(rng, k)]
+    s = [sum(h[: j + 1]) for j in range(k)]
+    data = [(node, slope) for node in s[:-1] for slope in (0, 1)] + [(s[-1], 0)]
+    powers = [[m * x ** (m - 1) if slope and m else x**m * (1 - slope) for x, slope in data] for m in range(2 * k - 1)]
+    conditions = newton_conditions(h)
+    assert conditions.is_upper
+    assert conditions.det() == sp.Matrix(powers).det() != 0

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 import sympy as sp
 
 from belm_theory.catalogue import FAMILIES
-from belm_theory.derivation import Derivation, as_record, derive, undone
+from belm_theory.derivation import Derivation, as_record, derive, error_in_x, undone
+from belm_theory.frame import DATA, FLOW, NOISE, Frame, Q, frame_name
 from belm_theory.method import Relation, TwoRegister
 from belm_theory.render import as_latex, as_text, sections
+from belm_theory.xform import levels
 
 CASES = [
     ("ddim", {}), ("edict", {}), ("edict", {"p": "93/100"}), ("bdia", {}), ("bdia", {"gamma": "1"}), ("o-belm", {}),
@@ -169,3 +173,39 @@ def test_latex_of_o_belm():
 def test_a_value_outside_its_range_is_refused():
     with pytest.raises(ValueError, match="theta"):
         derive("blend", k="3", theta="2")
+
+
+@pytest.mark.parametrize(
+    ("family", "values"), [case for case in CASES if case[0] != "edict"], ids=lambda case: str(case).replace("/", "_")
+)
+@pytest.mark.parametrize("frame", [NOISE, FLOW, DATA, Frame(sp.Rational(1, 3)), Frame(Q)], ids=frame_name)
+def test_the_error_in_x_is_the_miss_of_the_relation_run_in_the_frame(family, values, frame):
+    """X = s^{p+1} through the relation at random levels of the frame: w_0·(X_0 - made) = (p+1)!·in_x."""
+    found = derive(family, frame, **values)
+    relation, generator = found.method, random.Random(found.name)
+    alpha, sigma = levels(relation.k)
+    point = {p: sp.Rational(2, 7) for p in relation.parameters} | {Q: sp.Rational(5, 4)}
+    point |= {level: sp.Rational(generator.randint(1, 20), 7) for level in (*alpha, *sigma)}
+    w = [frame.weight(a, o).subs(point) for a, o in zip(alpha, sigma, strict=True)]
+    s = [frame.coordinate(a, o).subs(point) for a, o in zip(alpha, sigma, strict=True)]
+    h = [after - before for before, after in pairwise(s)]
+    point |= dict(zip(relation.h, h, strict=True)) | dict(zip(relation.w, w, strict=False))
+    a, b = ([weight.subs(point) for weight in weights] for weights in (relation.a, relation.b))
+    power = found.order + 1
+    made = sum(weight * node**power for weight, node in zip(a, s[1:], strict=True))
+    made += sum(weight * step * power * node ** (power - 1) for weight, step, node in zip(b, h, s[1:], strict=False))
+    assert w[0] * (s[0] ** power - made) == sp.factorial(power) * error_in_x(relation, found.error).subs(point)
+
+
+def test_the_levels_of_the_error_in_x_are_explained():
+    lines = [line.text for line in sections(derive("bdia", Frame(Q)))["Leading local error"]]
+    assert lines[-1] == "alpha0 = alpha_{i-1}, sigma0 = sigma_{i-1}, alpha2 = alpha_{i+1}, sigma2 = sigma_{i+1}"
+    assert sections(derive("o-belm", DATA))["Leading local error"][-1].text == "sigma0 = sigma_{i-1}"
+    latex = as_latex(derive("bdia", Frame(Q)))
+    assert r"w_{i-1} = \alpha_{i-1} + q \sigma_{i-1}" in latex and not re.search(r"(alpha|sigma)_\{\d", latex)
+
+
+def test_a_two_register_scheme_stays_in_its_frame():
+    assert derive("edict", NOISE).method == derive("edict").method
+    with pytest.raises(ValueError, match="noise frame"):
+        derive("edict", FLOW)

@@ -279,20 +279,58 @@ def test_constant_weights_of_either_sign_are_decided_by_the_root_condition() -> 
     assert zero_stable(with_weights("-9", "9", "1")).outcome == "refuted"
 
 
-def test_constant_weights_with_a_parameter_are_refuted_by_vieta_or_left_open() -> None:
+THETA, ETA = sp.symbols("theta eta", positive=True)
+
+
+@pytest.mark.parametrize(
+    ("parasitic", "outcome", "words"),
+    [
+        # Inside for theta < 1, on the circle and simple at theta = 1.
+        (Z**2 - THETA * Z + THETA, "proved", "Schur–Cohn"),
+        (Z**2 + THETA * Z + THETA * ETA, "proved", "weights >= 0"),
+        (Z**2 - THETA * Z + THETA * ETA, "proved", "Schur–Cohn"),
+        # Some root outside, by the product of the roots, by a minor, or at the end of the range only.
+        (Z**2 + 1 + THETA, "refuted", "product of the roots"),
+        (Z**2 - 1 - THETA, "refuted", "product of the roots"),
+        (Z**2 - 3 * Z + THETA, "refuted", "Schur–Cohn"),
+        (Z**2 + Z * 3 * THETA / 2, "refuted", "at theta = 1: roots of rho: 1 inside, 1 on, 1 outside"),
+        (Z**2 + (1 + THETA) * Z + THETA, "refuted", "at theta = 1"),  # -1 becomes a double root
+        (Z**2 + 3 * THETA * ETA * Z / 2, "refuted", "at theta = 1: at eta = 1"),
+        # Stable at the end, and unstable for theta near 1/2: the coefficients do not see it.
+        (Z**2 - 5 * THETA * (1 - THETA) * Z, "undecided", "Schur–Cohn"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_constant_weights_with_parameters(parasitic: sp.Expr, outcome: str, words: str) -> None:
+    rho = sp.Poly((Z - 1) * parasitic, Z)
+    a = tuple(-c for c in rho.all_coeffs()[1:])
     base = method("adams", m=2)
-    theta = sp.Symbol("theta", positive=True)
+    used = tuple(s for s in (THETA, ETA) if s in parasitic.free_symbols)
+    relation = Relation("constant", 3, base.frame, a, base.b, base.h, parameters=used)
+    verdict = zero_stable(relation)
+    assert verdict.outcome == outcome
+    assert words in verdict.witness
+    for theta, eta in ((1, 1), (1, 2), (2, 1), (3, 4), (9, 10)):
+        point = {THETA: sp.Rational(theta, theta + 1), ETA: sp.Rational(eta, eta + 1)}
+        weights = [float(sp.sympify(weight).subs(point)) for weight in a]
+        moduli = np.sort(np.abs(np.roots([1, *(-w for w in weights)])))
+        if outcome == "proved" and moduli[-2] < 0.99:
+            # One simple root at 1 and the others off the circle: there nodepy's tolerance is sound.
+            alpha = np.array([*(-w for w in reversed(weights)), 1.0])
+            assert nodepy_lmm.LinearMultistepMethod(alpha, np.zeros(4), description="root").is_zero_stable(tol=1e-9)
+        assert outcome != "proved" or moduli[-1] < 1 + 1e-9
 
-    def with_weights(*a: sp.Expr) -> Relation:
-        return Relation("constant", 3, base.frame, a, base.b, base.h, parameters=(theta,))
 
-    # (z - 1)(z² - theta·z + theta): the product of the roots, theta, forbids nothing.
-    assert zero_stable(with_weights(1 + theta, -2 * theta, theta)).outcome == "undecided"
-    # Products 1 + theta and -(1 + theta): some root lies outside.
-    for last in (1 + theta, -1 - theta):
-        verdict = zero_stable(with_weights(-last, sp.Integer(1), last))
-        assert verdict.outcome == "refuted"
-        assert "product of the roots" in verdict.witness
+@pytest.mark.parametrize("k", [2, 3, 4, 5])
+def test_a_blend_is_decided_for_all_theta_in_both_directions(k: int) -> None:
+    relation = method("blend", k=k)
+    assert zero_stable(relation, "sampling").outcome == "proved"
+    assert zero_stable(relation, "inversion").outcome == "refuted"
+    for theta in ("1/10", "1/2", "9/10"):
+        numeric = method("blend", k=k, theta=theta)
+        alpha = np.array([-float(w) for w in reversed(homogeneous_weights(numeric, "inversion"))] + [1.0])
+        inverse = nodepy_lmm.LinearMultistepMethod(alpha, np.zeros(k + 1), description="root condition only")
+        assert not inverse.is_zero_stable(tol=1e-9)
 
 
 def test_mixing_matrix_of_edict() -> None:
@@ -303,3 +341,26 @@ def test_mixing_matrix_of_edict() -> None:
     # x - y shrinks by p² a step, as the paper's p^{2n} says.
     left = sp.Matrix([[1, -1]])
     assert (left * scheme.mixing - p**2 * left).applyfunc(sp.expand) == sp.zeros(1, 2)
+
+
+@pytest.mark.parametrize("p", [Fraction(1, 2), Fraction(93, 100), Fraction(1)])
+def test_constants_of_edict_in_both_directions(p: Fraction) -> None:
+    value = sp.Rational(p.numerator, p.denominator)
+    step = method("edict").mixing.subs(method("edict").parameters[0], value)
+    rows = [[[Fraction(int(x.p), int(x.q)) for x in m.row(i)] for i in range(2)] for m in (step, step.inv())]
+    sampling, inversion = rows
+    for n in range(1, 8):
+        forth, back = rows
+        for _ in range(n - 1):
+            forth, back = multiply(sampling, forth), multiply(inversion, back)
+        assert norm(forth) == 1
+        assert norm(back) == (2 * p ** (-2 * n) + p - 1) / (1 + p)
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_parasitic_roots_of_short_blends_share_their_modulus_and_longer_ones_do_not(k: int) -> None:
+    theta = 0.6
+    for steps, shared in ((k, True), (k + 2, False)):
+        moduli = np.abs(np.roots([1.0] + [theta] * (steps - 1)))
+        assert np.allclose(moduli, theta ** (1 / (steps - 1)), atol=1e-9) is shared
+        assert np.all(moduli >= theta - 1e-9)

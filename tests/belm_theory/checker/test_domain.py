@@ -61,6 +61,12 @@ def test_signs(expression, hypotheses, expected):
     assert sign(expression, *hypotheses) == expected
 
 
+@pytest.mark.parametrize("hypotheses", [("0 < x", "x < 0"), ("0 < x", "x < 1 - z"), ("y < x", "x < y + z")])
+def test_a_domain_that_may_be_empty_shows_nothing(hypotheses):
+    with pytest.raises(NotShownError, match="room for x"):
+        domain(*hypotheses)
+
+
 def test_a_divisor_that_may_vanish_is_refused():
     with pytest.raises(NotShownError, match="y may vanish"):
         domain("x > 0").read("x/y")

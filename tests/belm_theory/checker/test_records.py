@@ -15,6 +15,7 @@ from belm_theory.certificate import (
     convex,
     identity,
     inequality,
+    level,
     orders,
     roots,
     schur,
@@ -28,6 +29,7 @@ from belm_theory.checker.rational import MalformedError
 from belm_theory.method import Relation
 from belm_theory.verdict import Outcome, Verdict
 
+DDPM = {"betas": "linear", "low": "1/10000", "high": "1/50", "steps": 1000}
 SD15 = {"betas": "scaled_linear", "low": "17/20000", "high": "3/250", "steps": 1000}
 
 
@@ -67,6 +69,11 @@ def false(verdict: Outcome, goals: Any, *hypotheses: str, steps: Any = (), relat
         (schur("s", [2, 1]), (), "proved"),
         (unsettled("nobody knows"), (), "undecided"),
         (convex("s", SD15, [1, 501], []), (), "proved"),
+        (level("s", DDPM, 0, "<", 1), (), "proved"),
+        (level("s", DDPM, 0, ">", 1), (), "refuted"),
+        (level("s", DDPM, 0, ">", "99994999/100000000"), (), "proved"),
+        (level("s", DDPM, 0, "<", "1 - 1/20000"), (), "proved"),
+        (level("s", {**SD15, "steps": 2, "low": "3/4", "high": "3/4"}, 1, "<", "1/4"), (), "undecided"),
         (barrier("s", 3, 3, ["9/2", -12, 9, -2], {1: 1, 3: "3/2"}, "none"), (), "proved"),
         (barrier("s", 3, 3, ["9/2", -12, 9, -3], {1: 1, 3: "3/2"}, "none"), (), "undecided"),
         (barrier("s", 2, 2, [1, -4, 2], {2: 1}, "neutral"), (), "proved"),
@@ -125,6 +132,24 @@ def test_stability(relation, direction, hypotheses, grid, verdict):
     assert false(verdict, record, *hypotheses, relations=[relation]) == []
 
 
+def test_the_constant_one_needs_nonnegative_weights():
+    half = blend(3, sp.Rational(1, 2)).at()
+    assert false("proved", stable("s", half, constant=1), relations=[half]) == []
+    h = sp.symbols("h1:3", positive=True)
+    mixed = Relation("mixed", 2, half.frame, (sp.Rational(3, 2), -sp.Rational(1, 2)), (-(h[0] - h[1] / 2) / h[0],), h)
+    assert false("proved", stable("s", mixed), relations=[mixed]) == []
+    assert false("undecided", stable("s", mixed, constant=1), relations=[mixed]) == []
+
+
+def test_frame_weights_of_a_grid_fit_from_row_to_row():
+    bdia = method("bdia")
+    uneven = {"grid": [1], "values": {"gamma": "1/2", "w0": 1, "w1": 1, "w2": 2}}
+    even = {"grid": [1], "values": {"gamma": "1/2", "w0": 1, "w1": 2, "w2": 4}}
+    for grid, verdict in ((uneven, "undecided"), (even, "refuted")):
+        record = stable("s", bdia, "sampling", **grid)
+        assert false(verdict, record, relations=[bdia]) == [], verdict
+
+
 def test_a_growing_grid_needs_weights_that_ignore_the_scale():
     h = sp.symbols("h1:3", positive=True)
     odd = Relation("odd", 2, o_belm().frame, (1 - h[0], h[0]), (-(h[0] + h[0] * h[1]) / h[0],), h)
@@ -160,6 +185,12 @@ def test_two_register_schemes():
     assert false("refuted", stages("s", edict, 0, p**2)) == []
     assert false("refuted", stages("s", edict, 2, p**2)) == []
     assert false("refuted", stages("s", edict, 1, p)) == []
+    wrong = stages("s", edict, 0, p)
+    assert wrong["actual"] == {"order": 1, "factor": "p**2"} and false("refuted", wrong) == []
+    for actual in ({}, {"order": 1}, {"order": 2, "factor": "p**2"}, {"order": 1, "factor": "p**3"}):
+        assert false("undecided", {**wrong, "actual": actual}) == [], actual
+    wrong["stages"][0]["terms"][0][1] = "2"
+    assert false("undecided", wrong) == []
 
 
 def test_the_nodes_of_a_schedule():
@@ -172,5 +203,8 @@ def test_the_nodes_of_a_schedule():
     assert failing
     assert false("refuted", convex("s", SD15, times, failing)) == []
     assert false("undecided", convex("s", SD15, times, failing[:-1])) == []
+    assert false("proved", convex("s", SD15, times, failing, exact=True)) == []
+    for wrong in (failing[:-1], [1, *failing], []):
+        assert false("undecided", convex("s", SD15, times, wrong, exact=True)) == []
     with pytest.raises(MalformedError, match="increasing"):
         false("refuted", convex("s", SD15, times[::-1], failing))
