@@ -20,8 +20,6 @@ from belm_runtime.methods import Method
 from belm_runtime.table import frame_on
 from belm_theory import balls
 
-#: Schedules whose betas have an exact definition in `belm_theory.balls`.
-_EXACT = ("sd15", "ddpm")
 _DEFINED = "the schedule's exact definition"
 _STORED = "the grid's stored numbers, read as exact fractions"
 #: How far a float64 table of levels may be from its definition.
@@ -98,7 +96,7 @@ def _levels(grid: Grid) -> tuple[list[tuple[Any, Any]], str]:
     stored = [(balls.exact(Fraction(a)), balls.exact(Fraction(o))) for a, o in zip(grid.alpha, grid.sigma, strict=True)]
     clean = grid.sigma[0] == 0
     times = [float(t) for t in grid.timesteps[1 if clean else 0 :]]
-    if grid.schedule not in _EXACT or not all(t.is_integer() and 0 <= t < 1000 for t in times):
+    if grid.schedule not in balls.DEFINITIONS or not all(t.is_integer() and 0 <= t < 1000 for t in times):
         return stored, _STORED
     known = balls.schedule_levels(grid.schedule, [int(t) for t in times])
     levels = [stored[0], *known] if clean else known

@@ -29,6 +29,12 @@ from flint import arb, arb_mat, ctx, fmpq
 #: Working precision in bits: products over 1 000 steps grow by far less than 2^100.
 PRECISION = 256
 
+#: The betas of the schedules that have an exact definition, as certificates write them.
+DEFINITIONS: dict[str, dict[str, Any]] = {
+    "ddpm": {"betas": "linear", "low": "1/10000", "high": "1/50", "steps": 1000},
+    "sd15": {"betas": "scaled_linear", "low": "17/20000", "high": "3/250", "steps": 1000},
+}
+
 Ball = arb
 Rows = Sequence[Sequence[arb]]
 
@@ -52,20 +58,25 @@ def exact(value: Fraction | int) -> arb:
     return arb(fmpq(number.numerator, number.denominator))
 
 
-def training_betas(schedule: str, steps: int = 1000) -> list[arb]:
+def training_betas(schedule: str) -> list[arb]:
     """beta_0 … beta_{T-1} of ``sd15`` or ``ddpm``, from their definition.
 
     Raises:
         KeyError: for a schedule without an exact definition here.
     """
-    last = steps - 1
-    if schedule == "sd15":
-        low, high = exact(Fraction(17, 20000)).sqrt(), exact(Fraction(3, 250)).sqrt()
-        return [(low + exact(Fraction(t, last)) * (high - low)) ** 2 for t in range(steps)]
-    if schedule == "ddpm":
-        low, high = exact(Fraction(1, 10000)), exact(Fraction(1, 50))
-        return [low + exact(Fraction(t, last)) * (high - low) for t in range(steps)]
-    raise KeyError(schedule)
+    definition = DEFINITIONS[schedule]
+    low, high, steps = exact(Fraction(definition["low"])), exact(Fraction(definition["high"])), definition["steps"]
+    scaled_linear = definition["betas"] == "scaled_linear"
+    if scaled_linear:
+        low, high = low.sqrt(), high.sqrt()
+    line = [low + exact(Fraction(t, steps - 1)) * (high - low) for t in range(steps)]
+    return [beta**2 for beta in line] if scaled_linear else line
+
+
+def inference_timesteps(steps: int, spacing: str, offset: int, total: int = 1000) -> list[int]:
+    """The timesteps of the nodes 1 … N where N divides T: leading (i - 1)·T/N + offset, trailing i·T/N - 1."""
+    stride = total // steps
+    return [(i - 1) * stride + offset if spacing == "leading" else i * stride - 1 for i in range(1, steps + 1)]
 
 
 def schedule_levels(schedule: str, timesteps: Iterable[int]) -> list[tuple[arb, arb]]:

@@ -28,7 +28,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ from belm_theory.verdict import Verdict
 
 FORMAT = "belm-certificate-2"
 Record = dict[str, Any]
+_ORDERS: dict[str, Callable[[Relation], int]] = {"every": order, "smooth": order_smooth, "uniform": order_uniform}
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Certificate:
         verdict = {"verdict": self.verdict.outcome, "witness": self.verdict.witness}
         claim = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self.claim).items()}
         relations = {relation.name: _as_data(relation) for relation in self.relations}
-        evidence = {"relations": relations, "goals": list(self.goals), "steps": list(self.steps)}
+        evidence = {"relations": relations, "goals": deepcopy([*self.goals]), "steps": deepcopy([*self.steps])}
         return {"format": FORMAT, **claim, **verdict, **evidence}
 
     def write(self, folder: Path) -> Path:
@@ -160,9 +162,7 @@ def orders(says: str, relation: Relation, claimed: int | None = None, *, grid: s
 
     Where the claimed order is wrong the actual one goes beside it, to refute it.
     """
-    found = order(relation) if grid == "every" else order_smooth(relation)
-    if grid == "uniform":
-        found = order_uniform(relation)
+    found = _ORDERS[grid](relation)
     stated = found if claimed is None else claimed
     extra: Record = {} if stated == found else {"actual": int(found)}
     if grid == "every":

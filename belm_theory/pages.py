@@ -20,7 +20,7 @@ FOLDER = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parent.parent / "
 
 @dataclass(frozen=True)
 class Page:
-    """One derivation: its file, its claim, and the function that decides it."""
+    """One derivation: its file, its claim, and the function that decides it, once a process."""
 
     path: Path
     claim: Claim
@@ -42,7 +42,7 @@ def pages() -> dict[str, Page]:
         assert specification is not None and specification.loader is not None
         module = importlib.util.module_from_spec(specification)
         specification.loader.exec_module(module)
-        page = Page(path, module.CLAIM, module.derive)
+        page = Page(path, module.CLAIM, cache(module.derive))
         if page.claim.id in found:
             raise ValueError(f"{path.name} and {found[page.claim.id].path.name} both declare {page.claim.id!r}")
         found[page.claim.id] = page

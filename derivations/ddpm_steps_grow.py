@@ -20,7 +20,7 @@ CLAIM = Claim(
     "o-belm",
 )
 
-SCHEDULE = {"betas": "linear", "low": "1/10000", "high": "1/50", "steps": 1000}
+SCHEDULE, OFFSET = "ddpm", 0
 #: The nodes at which the hypothesis fails.
 FAILS: dict[tuple[int, str], list[int]] = {
     (10, "leading"): [], (20, "leading"): [], (50, "leading"): [2], (100, "leading"): [2, 3],
@@ -28,21 +28,16 @@ FAILS: dict[tuple[int, str], list[int]] = {
 }  # fmt: skip
 
 
-def timesteps(number: int, spacing: str) -> list[int]:
-    """Of the nodes 1 … N: leading (i - 1)·T/N, trailing i·T/N - 1."""
-    stride = 1000 // number
-    return [(i - 1) * stride if spacing == "leading" else i * stride - 1 for i in range(1, number + 1)]
-
-
 def derive() -> Certificate:
     """Compare the steps in ball arithmetic."""
-    steps = []
+    steps, definition = [], balls.DEFINITIONS[SCHEDULE]
     for (number, spacing), expected in FAILS.items():
-        times = timesteps(number, spacing)
-        sbar = [balls.exact(0), *(sigma / alpha for alpha, sigma in balls.schedule_levels("ddpm", times))]
+        times = balls.inference_timesteps(number, spacing, OFFSET)
+        sbar = [balls.exact(0), *(sigma / alpha for alpha, sigma in balls.schedule_levels(SCHEDULE, times))]
         assert balls.failing_nodes(sbar) == expected
-        steps.append(convex(f"{number} {spacing} steps: exactly here", SCHEDULE, times, expected, exact=True))
+        steps.append(convex(f"{number} {spacing} steps: exactly here", definition, times, expected, exact=True))
     case = (50, "leading")
-    goal = convex("50 leading steps grow; false at the node listed", SCHEDULE, timesteps(*case), FAILS[case])
+    times = balls.inference_timesteps(*case, OFFSET)
+    goal = convex("50 leading steps grow; false at the node listed", definition, times, FAILS[case])
     witness = "50 leading steps: h_2 >= h_3; five of the eight grids fail, 10 leading, 20 leading, 10 trailing do not"
     return Certificate(CLAIM, refuted(witness), (goal,), tuple(steps))

@@ -26,10 +26,6 @@ CLAIM = Claim(
     "this project",
     "edict",
 )
-SCHEDULES = {
-    "ddpm": {"betas": "linear", "low": "1/10000", "high": "1/50", "steps": 1000},
-    "sd15": {"betas": "scaled_linear", "low": "17/20000", "high": "3/250", "steps": 1000},
-}
 #: The least number of steps by schedule and 100·p.
 STEPS = {("ddpm", 93): 35, ("ddpm", 97): 84, ("sd15", 93): 19, ("sd15", 97): 45}
 
@@ -60,7 +56,7 @@ def derive() -> Certificate:
         assert balls.exact(power**n) < alpha < balls.exact(power ** (n - 1))
         text = f"({percent}/100)**{2 * n}", f"({percent}/100)**{2 * n - 2}"
         goals += [
-            level(f"{name}, p = {percent}/100: {n} steps are enough", SCHEDULES[name], 999, ">", text[0]),
-            level(f"{name}, p = {percent}/100: {n - 1} are not", SCHEDULES[name], 999, "<", text[1]),
+            level(f"{name}, p = {percent}/100: {n} steps are enough", balls.DEFINITIONS[name], 999, ">", text[0]),
+            level(f"{name}, p = {percent}/100: {n - 1} are not", balls.DEFINITIONS[name], 999, "<", text[1]),
         ]
     return Certificate(CLAIM, proved("x' - y' = p²·(x - y); 35 steps on ddpm for p = 93/100"), tuple(goals))

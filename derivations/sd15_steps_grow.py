@@ -27,7 +27,7 @@ CLAIM = Claim(
     "o-belm",
 )
 
-SCHEDULE = {"betas": "scaled_linear", "low": "17/20000", "high": "3/250", "steps": 1000}
+SCHEDULE, OFFSET = "sd15", 1
 #: The nodes at which the hypothesis fails.
 FAILS = {
     (10, "leading"): [2], (20, "leading"): [2, 3], (50, "leading"): [*range(2, 8)], (100, "leading"): [*range(2, 14)],
@@ -36,21 +36,16 @@ FAILS = {
 }  # fmt: skip
 
 
-def timesteps(number: int, spacing: str) -> list[int]:
-    """Of the nodes 1 … N: leading (i - 1)·T/N + 1, trailing i·T/N - 1."""
-    stride = 1000 // number
-    return [(i - 1) * stride + 1 if spacing == "leading" else i * stride - 1 for i in range(1, number + 1)]
-
-
 def derive() -> Certificate:
     """Compare the steps in ball arithmetic."""
-    steps = []
+    steps, definition = [], balls.DEFINITIONS[SCHEDULE]
     for (number, spacing), expected in FAILS.items():
-        times = timesteps(number, spacing)
-        sbar = [balls.exact(0), *(sigma / alpha for alpha, sigma in balls.schedule_levels("sd15", times))]
+        times = balls.inference_timesteps(number, spacing, OFFSET)
+        sbar = [balls.exact(0), *(sigma / alpha for alpha, sigma in balls.schedule_levels(SCHEDULE, times))]
         assert balls.failing_nodes(sbar) == expected
-        steps.append(convex(f"{number} {spacing} steps: exactly here", SCHEDULE, times, expected, exact=True))
+        steps.append(convex(f"{number} {spacing} steps: exactly here", definition, times, expected, exact=True))
     case = (50, "leading")
-    goal = convex("50 leading steps grow; false at the nodes listed", SCHEDULE, timesteps(*case), FAILS[case])
+    times = balls.inference_timesteps(*case, OFFSET)
+    goal = convex("50 leading steps grow; false at the nodes listed", definition, times, FAILS[case])
     witness = "50 leading steps: h_i >= h_{i+1} at i = 2 … 7; each of the eight grids fails at one node or more"
     return Certificate(CLAIM, refuted(witness), (goal,), tuple(steps))

@@ -15,7 +15,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +52,6 @@ def on_config(config: Any) -> Any:
     return config
 
 
-@cache
 def decided() -> Decided:
     """Every claim, decided now from its derivation."""
     return {name: page.derive() for name, page in pages().items()}
@@ -143,9 +141,15 @@ def evidence_kinds() -> dict[str, str]:
 def evidence(found: Certificate) -> str:
     """Goals and steps of a certificate in words, with their kind."""
     parts = {"goal": found.goals, "step": found.steps}
-    rows = [[part, f"`{r['kind']}`", escaped(r["says"])] for part, records in parts.items() for r in records]
+    rows = [[part, f"`{r['kind']}`", _in_words(r)] for part, records in parts.items() for r in records]
     granted = "".join(f"\nGranted, from textbooks: {escaped(fact)}.\n" for fact in found.claim.granted)
     return table(["", "kind", "in words"], rows) + granted
+
+
+def _in_words(record: Mapping[str, Any]) -> str:
+    """What a record shows, with the hypotheses that are its alone."""
+    where = ", ".join(record.get("where", ()))
+    return escaped(record["says"] + (f" (where {where})" if where else ""))
 
 
 def claim_page(page: Page, found: Certificate) -> str:

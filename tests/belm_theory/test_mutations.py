@@ -12,7 +12,8 @@ import pytest
 from belm_theory import catalogue, pages
 from belm_theory.method import Method, Relation, Stage, TwoRegister
 
-ORDERS = pages.pages()["catalogue-orders"].derive
+#: The page itself, which decides anew at every call.
+ORDERS = pages.pages()["catalogue-orders"].derive.__wrapped__  # type: ignore[attr-defined]
 CLAIMED: Any = ORDERS.__globals__["CLAIMED"]
 
 Mutant = tuple[str, str, str, int, str]
