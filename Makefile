@@ -41,7 +41,7 @@ generate: $(BIN)/.ready ## write belm_runtime/_generated from the derivations
 check: $(BIN)/.ready ## compare belm_runtime/_generated with the derivations
 	$(BIN)/belm generate --check
 
-bench: $(BIN)/.ready ## measure: round trips, the convergence bound, stability, integers, a scheduler's step (figures)
+bench: $(BIN)/.ready ## measure: round trips, bounds, stability, integers, gradients, a step, tasks (figures; 50 min)
 	$(BIN)/python benchmarks/round_trip.py
 	$(BIN)/python benchmarks/convergence_bound.py
 	$(BIN)/python benchmarks/stability_figure.py
@@ -50,6 +50,8 @@ bench: $(BIN)/.ready ## measure: round trips, the convergence bound, stability, 
 	$(BIN)/python benchmarks/bit_errors_figure.py
 	$(BIN)/python benchmarks/integer_cost.py
 	$(BIN)/python benchmarks/step.py --out docs/images/step-overhead.png
+	$(BIN)/python benchmarks/editing.py
+	$(BIN)/python benchmarks/bare_inversion.py
 
 docs: $(BIN)/.ready ## build the documentation into site/, warnings are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -12,10 +12,11 @@ from typing import Any
 
 import torch
 
+from belm_runtime.arithmetic import Integer
 from belm_runtime.assignment import Key, of_start, of_table
 from belm_runtime.conditions import conditions, differences
 from belm_runtime.errors import InputError
-from belm_runtime.integer import Evaluation, Integer, IntegerRun, Step, largest, march, to_integers
+from belm_runtime.integer import Evaluation, IntegerRun, Step, largest, march, to_integers
 from belm_runtime.lattice import RANGE, Lattice, fitted
 from belm_runtime.recurrence import Relation
 from belm_runtime.run import Model, Progress
@@ -49,9 +50,9 @@ class Exact:
         rows = of_table(table, prediction)
         self.lattice: Lattice = fitted(str(table.method), table.grid, rows, options.bound)
 
-    def rounded(self, x: torch.Tensor, node: int) -> torch.Tensor:
-        """The multiples of the spacing at a node that are nearest to x, in float64."""
-        spacing = self.lattice.spacing[node, "x"]
+    def rounded(self, x: torch.Tensor, key: Key) -> torch.Tensor:
+        """The multiples of a state's spacing that are nearest to x, in float64."""
+        spacing = self.lattice.spacing[key]
         return to_integers(x, spacing) * spacing
 
     # ---- the steps of a run -----------------------------------------------------------------------------------------
@@ -130,8 +131,8 @@ class Exact:
             InputError: a state of other conditions, or states that do not fit.
             NotFiniteError: a NaN, or an integer out of range, with its step and node.
         """
-        here = self._conditions(history[0])
-        run = self.evaluating(model, history[0], len(steps), progress, self._checked(x, here))
+        here = self._conditions(history[0], self._place(x, history[0]))
+        run = self.evaluating(model, x, history[0], len(steps), progress, self._checked(x, here))
         integers = self._entered(x, history, list(zip(nodes, self._names(nodes), strict=True)))
         wanted = list(zip(kept, self._names(kept), strict=True))
         run.watch(march(steps, integers, self.lattice.spacing, run.predict, wanted), nodes[0])
@@ -139,22 +140,27 @@ class Exact:
         return states, {**here, "dtype": run.evaluation.dtype}, run.calls
 
     def evaluating(
-        self, model: Model, like: torch.Tensor, total: int = 0, progress: Progress | None = None,
-        expected: str | None = None,
+        self, model: Model, x: torch.Tensor | State, like: torch.Tensor, total: int = 0,
+        progress: Progress | None = None, expected: str | None = None,
     ) -> IntegerRun:  # fmt: skip
-        """A run of the model at the batch size of the options, or of `like`."""
-        evaluation = Evaluation(self._batch(like), expected)
+        """A run of the model from x at the batch size of the options, or of `like`."""
+        evaluation = Evaluation(self._batch(like), expected, self._place(x, like))
         return IntegerRun(model, self.table.grid, self.table.k, like, total, progress, evaluation, self.lattice.room)
 
     def _batch(self, like: torch.Tensor) -> int:
         return self.options.batch or max(len(like), 1)
 
+    def _place(self, x: torch.Tensor | State, like: torch.Tensor) -> int:
+        """Where the first sample stood in a batch of the model when the state was made."""
+        return x.conditions.get("place_in_batch", 0) % self._batch(like) if isinstance(x, State) else 0
+
     def _names(self, nodes: Sequence[int]) -> Sequence[str]:
         return self.registers if len(self.registers) > 1 else self.registers * len(nodes)
 
-    def _conditions(self, like: torch.Tensor) -> dict[str, Any]:
+    def _conditions(self, like: torch.Tensor, place: int) -> dict[str, Any]:
         now = conditions(like.device, self._batch(like))
-        return {"spacings": self.lattice.fingerprint, "prediction": self.prediction, **now}
+        own = {"spacings": self.lattice.fingerprint, "prediction": self.prediction}
+        return {**own, **now, **({"place_in_batch": place} if place else {})}
 
     def _entered(
         self, x: torch.Tensor | State, history: Sequence[torch.Tensor], given: Sequence[Key]

@@ -14,70 +14,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 
 from belm_runtime.assignment import Assignment, Key
 from belm_runtime.errors import InputError
-from belm_runtime.grid import Grid, whole
+from belm_runtime.grid import Grid
 from belm_runtime.lattice import RANGE
-from belm_runtime.methods import read
-from belm_runtime.models import finite
-from belm_runtime.number import exact
 from belm_runtime.run import Model, Progress, Run, described
-
-
-@dataclass(frozen=True)
-class Integer:
-    """The options of integer arithmetic; its string is ``integer:bound=32,batch=16``.
-
-    Attributes:
-        bound: how large |x| has to fit at least, in units of sqrt(alpha² + sigma²), and half of what |prediction| may
-            reach for the certified range.
-        batch: how many samples the model sees at every call, whatever is asked for: fewer are padded with the first
-            one, more are taken in turns. None: as many as there are.
-        force: continue states that were made under other conditions.
-    """
-
-    bound: float = 32.0
-    batch: int | None = None
-    force: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse what makes no sense."""
-        if not finite("bound", self.bound) > 0:
-            raise InputError(f"bound = {self.bound} must be > 0; 32 standard deviations are the default")
-        if self.batch is not None:
-            whole("batch", self.batch, 1)
-
-    def __str__(self) -> str:
-        """The string that `parse` reads, without what is as usual."""
-        values = {"bound": f"{self.bound:g}", "batch": self.batch, "force": int(self.force)}
-        given = [f"{f.name}={values[f.name]}" for f in fields(self) if getattr(self, f.name) != f.default]
-        return "integer" + (f":{','.join(given)}" if given else "")
-
-    @classmethod
-    def parse(cls, text: str) -> Integer:
-        """The options a string gives.
-
-        Raises:
-            InputError: an unknown option, or a value that is not a number.
-        """
-        _, given = read(text)
-        values: dict[str, Any] = {}
-        for name, value in given.items():
-            number = exact(value)
-            if name not in ("bound", "batch", "force") or number is None:
-                right = "as in integer:bound=32,batch=16"
-                raise InputError(f"arithmetic {text!r}: {name}={value} is not an option, {right}")
-            values[name] = float(number) if name == "bound" else number
-        if "batch" in values:
-            values["batch"] = int(values["batch"]) if values["batch"].denominator == 1 else float(values["batch"])
-        if "force" in values:
-            values["force"] = bool(values["force"])
-        return cls(**values)
 
 
 @dataclass(frozen=True)
@@ -188,24 +133,36 @@ def _last_uses(steps: Sequence[Step]) -> dict[Key, int]:
     return uses
 
 
+def _copies(value: torch.Tensor, count: int) -> torch.Tensor:
+    """The first sample, so many times."""
+    return value[:1].expand(count, *value.shape[1:])
+
+
 class Evaluation:
     """Models evaluated at a fixed batch size; it notes in which dtype they answer."""
 
-    def __init__(self, batch: int, expected: str | None = None) -> None:
-        """For a batch size; `expected` is the dtype that the predictions had when the state was made."""
-        self.batch, self.dtype = batch, expected
+    def __init__(self, batch: int, expected: str | None = None, place: int = 0) -> None:
+        """For a batch size.
+
+        Args:
+            batch: how many samples the model sees at a call.
+            expected: the dtype that the predictions had when the state was made.
+            place: where in a batch the first sample stands.
+        """
+        self.batch, self.dtype, self.place = batch, expected, place
 
     def __call__(self, model: Model, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """The prediction for x, part by part."""
-        missing = -len(x) % self.batch
-        if missing:
-            x, t = (torch.cat([value, value[:1].expand(missing, *value.shape[1:])]) for value in (x, t))
+        count = len(x)
+        before = self.place if count else 0
+        if after := -(before + count) % self.batch or before:
+            x, t = (torch.cat([_copies(value, before), value, _copies(value, after)]) for value in (x, t))
         parts = [
             self._part(model, x[n : n + self.batch], t[n : n + self.batch])
             for n in range(0, max(len(x), 1), self.batch)
         ]
         whole_batch = parts[0] if len(parts) == 1 else torch.cat(parts)
-        return whole_batch[: len(x) - missing] if missing else whole_batch
+        return whole_batch if len(x) == count else whole_batch[before : before + count]
 
     def _part(self, model: Model, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         prediction = model(x, t)

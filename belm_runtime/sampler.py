@@ -13,20 +13,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import overload
 
 import numpy as np
 import torch
 
 from belm_runtime.amplification import AmplificationWarning, BareInversionWarning, amplification, amplification_along
 from belm_runtime.amplification import warn as warn_of
-from belm_runtime.assignment import of_table
+from belm_runtime.arithmetic import ARITHMETIC, Integer, read_arithmetic
+from belm_runtime.assignment import Key, of_table
 from belm_runtime.climb import Climb
 from belm_runtime.errors import InputError, unknown
 from belm_runtime.exact import Exact
 from belm_runtime.frame import Frame
 from belm_runtime.gradient import Course
 from belm_runtime.grid import Grid
-from belm_runtime.integer import Integer, Step
+from belm_runtime.integer import Step
 from belm_runtime.methods import Method, parse
 from belm_runtime.models import PREDICTIONS
 from belm_runtime.recurrence import Relation, march, march_stages, way_down, way_up
@@ -41,21 +43,6 @@ from belm_runtime.watched import Watched, declare
 __all__ = ["ARITHMETIC", "AmplificationWarning", "BareInversionWarning", "Sampler"]
 
 GRADIENTS = ("reversible", "autograd")
-ARITHMETIC = {"float64": torch.float64, "float32": torch.float32}
-
-
-def read_arithmetic(arithmetic: str | Integer) -> tuple[Integer | None, torch.dtype]:
-    """The options of integer arithmetic, or None, and the dtype of the states.
-
-    Raises:
-        InputError: an unknown name or option.
-    """
-    text = str(arithmetic)
-    if text.partition(":")[0] == "integer":
-        return (arithmetic if isinstance(arithmetic, Integer) else Integer.parse(text)), torch.float64
-    if text not in ARITHMETIC:
-        raise unknown("arithmetic", text, [*ARITHMETIC, "integer"])
-    return None, ARITHMETIC[text]
 
 
 class Sampler:
@@ -214,11 +201,23 @@ class Sampler:
         names = str(self.method), str(self.frame), self.grid.fingerprint
         return State(tuple(history), tuple(map(int, nodes)), *names, self.grid.steps)
 
-    def rounded(self, x: torch.Tensor, node: int | None = None) -> torch.Tensor:
-        """What a run makes of x at a node (default N): in the sampler's arithmetic, on the grid of its integers."""
-        if self.exact is None:
-            return x.to(self.dtype)
-        return self.exact.rounded(x, self.grid.steps if node is None else node)
+    @overload
+    def rounded(self, x: torch.Tensor, node: int | None = None) -> torch.Tensor: ...
+    @overload
+    def rounded(self, x: State) -> State: ...
+    def rounded(self, x: torch.Tensor | State, node: int | None = None) -> torch.Tensor | State:
+        """What a run makes of x at a node (default N), or of a state: in its arithmetic, on the grid of integers."""
+        if isinstance(x, State):
+            names = self.names(x.nodes)
+            return replace(x, history=tuple(self._rounded(h, key) for h, key in zip(x.history, names, strict=True)))
+        return self._rounded(x, (self.grid.steps if node is None else node, "x"))
+
+    def _rounded(self, x: torch.Tensor, key: Key) -> torch.Tensor:
+        return x.to(self.dtype) if self.exact is None else self.exact.rounded(x, key)
+
+    def names(self, nodes: Sequence[int]) -> list[Key]:
+        """The names of states at nodes: EDICT's registers are x and y."""
+        return list(zip(nodes, ("x", "y") if self.method.stages else ("x",) * len(nodes), strict=True))
 
     def amplification(self, direction: str = "inversion", coordinates: str = "x") -> float:
         """K of this table: how much a perturbation of the states can grow (see `belm_runtime.amplification`)."""
@@ -425,19 +424,18 @@ class Sampler:
         watched = Watched(model, declared)
         rows = of_table(self.table, self.prediction) if self.exact is None else self.exact.lattice.rows
         steps = [Step(node, rows[node]) for node in range(min(nodes) - 1, stop - 1, -1)]
-        names = ("x", "y") if isinstance(self.table, StageTable) else ("x",) * len(nodes)
-        again = self._run(model, history[0])
+        again = self._run(model, x, history[0])
         course = Course(
-            lambda: self._sample(watched.model, bare, stop), steps, list(zip(nodes, names, strict=True)),
+            lambda: self._sample(watched.model, bare, stop), steps, self.names(nodes),
             again.predict, None if self.exact is None else self.exact.lattice.spacing, history[0].device,
         )  # fmt: skip
         return course.differentiable(history, declared)
 
-    def _run(self, model: Model, like: torch.Tensor, total: int = 0, progress: Progress | None = None) -> Run:
+    def _run(self, model: Model, x: torch.Tensor | State, like: torch.Tensor) -> Run:
         """A run on this grid, in the sampler's arithmetic."""
         if self.exact is not None:
-            return self.exact.evaluating(model, like)
-        return Run(model, self.grid, self.method.k, self.dtype, like, total, progress)
+            return self.exact.evaluating(model, x, like)
+        return Run(model, self.grid, self.method.k, self.dtype, like, 0, None)
 
     def _finished(self, history: list[torch.Tensor], nodes: list[int], run: Run) -> State:
         return replace(self.state(history, nodes), calls=run.calls)

@@ -19,6 +19,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from belm_runtime.conditions import differences
 from belm_runtime.errors import InputError
 from belm_runtime.files import write
 
@@ -120,28 +121,36 @@ class State:
 
     def __getitem__(self, samples: slice) -> State:
         """The state of some of its samples, e.g. ``state[2:3]``."""
-        history, conditions = tuple(x[samples] for x in self.history), dict(self.conditions)
-        if conditions:
-            # Kernels may treat the first sample of a batch differently from the second.
-            first = conditions.pop("place_in_batch", 0) + samples.indices(len(self.x))[0]
-            conditions |= {"place_in_batch": place} if (place := first % conditions["batch"]) else {}
-        return replace(self, history=history, conditions=conditions)
+        first = samples.indices(len(self.x))[0]
+        return replace(self, history=tuple(x[samples] for x in self.history), conditions=self._behind(first))
 
     @classmethod
     def joined(cls, states: Sequence[State]) -> State:
         """States of the same run settings as one batch.
 
         Raises:
-            InputError: if they differ in method, frame, grid, nodes, dtype or the shape of a sample.
+            InputError: if they differ in method, frame, grid, nodes, dtype or the shape of a sample; integer states
+                also if they were made under other conditions or do not follow each other in the model's batches.
         """
-        first = states[0]
+        first, count = states[0], len(states[0].x)
         for state in states[1:]:
-            for what in ("method", "frame", "grid", "nodes", "conditions", "_kind"):
+            for what in ("method", "frame", "grid", "nodes", "_kind"):
                 if (theirs := getattr(state, what)) != (ours := getattr(first, what)):
                     name = what.strip("_")
                     raise InputError(f"states of one batch need the same {name}: {str(ours)[:40]}, {str(theirs)[:40]}")
+            if changed := differences(first._behind(count), state.conditions):
+                raise InputError(f"integer states of one batch need the same conditions: {'; '.join(changed)}")
+            count += len(state.x)
         history = tuple(torch.cat(members) for members in zip(*(s.history for s in states), strict=True))
         return replace(first, history=history, calls=sum(s.calls for s in states))
+
+    def _behind(self, by: int) -> dict[str, Any]:
+        """The conditions of the sample so many behind: kernels may treat one place in a batch unlike another."""
+        if not self.conditions:
+            return {}
+        others = {name: value for name, value in self.conditions.items() if name != "place_in_batch"}
+        place = (self.conditions.get("place_in_batch", 0) + by) % others["batch"]
+        return {**others, **({"place_in_batch": place} if place else {})}
 
     @property
     def _kind(self) -> tuple[torch.dtype, tuple[int, ...]]:

@@ -111,7 +111,7 @@ def test_bare_inversion_is_approximate_and_may_change_the_method(run, copy, tmp_
 def test_methods_without_inverse_go_back_approximately(run, refused, tmp_path):
     run("sample", *SMALL, "--method", "ddim", "--out", tmp_path)
     refused("invert", "--state", tmp_path, holds=("ddim", "cannot be inverted", "open:k=3"))
-    refused("invert", "--state", tmp_path, "--bare", holds=("ddim", "cannot be inverted"))
+    refused("invert", "--state", tmp_path, "--bare", "--method", "ddim", holds=("ddim", "cannot be inverted"))
     assert inverted(run, "--state", tmp_path, "--approximate")["error"]["rms"] > 1e-3
 
 

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from belm_runtime import AmplificationWarning, InputError, NotFiniteError, Sampler, Schedule, State, digits, lattice
+from belm_runtime.arithmetic import Integer
 from belm_runtime.grid import Grid
 from belm_runtime.guidance import guided_along, ramp
-from belm_runtime.integer import Integer
 from belm_runtime.methods import catalogue
 from belm_runtime.mixture import GaussianMixture
+from belm_runtime.run import Model
 
 DDPM, FLOW = Schedule.preset("ddpm"), Schedule.preset("flow")
 NAMES = [fact["method"] for fact in catalogue() if fact["invertible"] and fact["sampling"][0] != "refuted"]
@@ -299,6 +300,11 @@ def test_a_float_sampler_continues_an_integer_state(made: Any) -> None:
     assert not back.conditions
 
 
+def kernels_that_differ_by_place(model: Model) -> Model:
+    """A model whose answers depend on the place of a sample in its batch, as those of real kernels may."""
+    return lambda x, t: model(x, t) * (1 + 1e-9 * torch.arange(len(x), dtype=x.dtype).reshape(-1, 1, 1, 1))
+
+
 # ---- a fixed batch size ------------------------------------------------------------------------------------
 
 
@@ -328,18 +334,33 @@ def test_without_it_they_do() -> None:
 
 def test_samples_cut_from_the_middle_of_a_batch_know_where_they_were() -> None:
     grid = DDPM.grid(8)
+    noise = grid.noise((7, 1, 8, 8), seed=0)
+    model = kernels_that_differ_by_place(digits.denoiser(label=7))
+    sampler = Sampler("blend:k=3", grid, arithmetic="integer:batch=3")
+    state = sampler.sample(model, noise)
+    for cut in (slice(3, 6), slice(1, 2), slice(2, 7), slice(4, 4)):
+        back = sampler.invert(model, state[cut])
+        assert torch.equal(back.x, sampler.rounded(noise[cut])), cut
+        assert same(sampler.sample(model, back), state[cut]) and back.conditions == state[cut].conditions
+    lost = replace(state[1:2], conditions=state.conditions)
+    assert not torch.equal(sampler.invert(model, lost).x, sampler.rounded(noise[1:2])), "the place is of consequence"
+    assert state[1:][2:].conditions == state.conditions and state[3:][1:].conditions["place_in_batch"] == 1
+
+
+def test_samples_joined_again_follow_each_other_in_the_models_batches() -> None:
+    grid = DDPM.grid(8)
     noise = grid.noise((4, 1, 8, 8), seed=0)
     model = digits.denoiser(label=7)
-    sampler = Sampler("blend:k=3", grid, arithmetic="integer:batch=2")
+    sampler = Sampler("blend:k=3", grid, arithmetic="integer:batch=3")
     state = sampler.sample(model, noise)
-    assert torch.equal(sampler.invert(model, state[2:]).x, sampler.rounded(noise[2:])), "a batch of its own"
-    with pytest.raises(InputError, match=r"place_in_batch is 1 there.*integer:batch=…"):
-        sampler.invert(never, state[1:2])
-    assert state[1:][1:].conditions == state.conditions and state[2:][1:].conditions["place_in_batch"] == 1
+    assert same(State.joined([state[n : n + 1] for n in range(4)]), state)
+    assert State.joined([state[1:2], state[2:]]).conditions == state[1:].conditions
+    with pytest.raises(InputError, match=r"the same conditions: place_in_batch is 1 there and 2 here"):
+        State.joined([state[:1], state[2:]])
     single = Sampler("blend:k=3", grid, arithmetic="integer:batch=1")
     parts = [single.sample(model, noise[n : n + 1]) for n in range(4)]
     assert same(State.joined(parts), single.sample(model, noise)), "with batches of one nothing depends on the place"
-    with pytest.raises(InputError, match="states of one batch need the same conditions"):
+    with pytest.raises(InputError, match="batch is 1 there and 3 here"):
         State.joined([parts[0], state[:1]])
 
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from belm_runtime import InputError, NotFiniteError, Sampler, Schedule
+from belm_runtime.arithmetic import Integer
 from belm_runtime.assignment import Assignment
-from belm_runtime.integer import Evaluation, Integer, Step, increment, largest, march, to_integers
+from belm_runtime.integer import Evaluation, Step, increment, largest, march, to_integers
 from belm_runtime.lattice import RANGE
 
 KEYS = [(n, "x") for n in range(3)]
