@@ -155,7 +155,8 @@ class Evaluation:
         """The prediction for x, part by part."""
         count = len(x)
         before = self.place if count else 0
-        if after := -(before + count) % self.batch or before:
+        after = -(before + count) % self.batch
+        if before or after:
             x, t = (torch.cat([_copies(value, before), value, _copies(value, after)]) for value in (x, t))
         parts = [
             self._part(model, x[n : n + self.batch], t[n : n + self.batch])

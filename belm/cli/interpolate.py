@@ -70,6 +70,8 @@ def interpolate(
                     guidance=guidance, arithmetic=arithmetic, device=device, dtype=dtype)  # fmt: skip
     if between < 1:
         raise InputError(f"--between {between}: it must be a whole number ≥ 1")
+    if arithmetic == "integer":
+        given["arithmetic"] = "integer:batch=1"
     source = gather(pictures or [], state, given, bare=bare)
     if source is not None and len(source.names) != 2:
         raise InputError(f"to interpolate takes two pictures, not {len(source.names)}")
