@@ -16,8 +16,9 @@ states of a row by Σ_l G_{j,l}·e_l, with predictions as they are, its own stat
 
     Σ_l (Σ_j A_j·G_{j,l})·e_l + e_0:
 
-every response G_l follows the homogeneous relation from 1 at its own state on. Since |e_l| is at most half a spacing
-the state is moved by Σ_l |G_l|·|C_l|/2 at most, which the runtime computes before a run and keeps below 2^51/16.
+every response G_l follows the homogeneous relation from 1 at its own state on. With |e_l| <= E_l, half a spacing and
+what float64 loses in the sum that is rounded, the state is moved by Σ_l |G_l|·E_l at most. The runtime computes this
+before a run and keeps it below 2^51/16 spacings.
 """
 
 import sympy as sp
