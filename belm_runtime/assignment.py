@@ -21,6 +21,11 @@ from belm_runtime.table import Table
 Key = tuple[int, str]
 
 
+def named(nodes: Sequence[int], registers: bool) -> list[Key]:
+    """The names of states at nodes, or of the two registers of a two-register method."""
+    return list(zip(nodes, ("x", "y") if registers else ("x",) * len(nodes), strict=True))
+
+
 @dataclass(frozen=True)
 class Assignment:
     """x_target = own·x_old + Σ c·x + Σ b·prediction.

@@ -13,13 +13,14 @@ from typing import Any
 import torch
 
 from belm_runtime.arithmetic import Integer
-from belm_runtime.assignment import Key, of_start, of_table
+from belm_runtime.assignment import Assignment, Key, named, of_start, of_table
 from belm_runtime.conditions import conditions, differences
 from belm_runtime.errors import InputError
 from belm_runtime.integer import Evaluation, IntegerRun, Step, largest, march, to_integers
 from belm_runtime.lattice import RANGE, Lattice, fitted
 from belm_runtime.recurrence import Relation
-from belm_runtime.run import Model, Progress
+from belm_runtime.relations import kept
+from belm_runtime.run import Made, Model, Progress, Run
 from belm_runtime.stages import StageTable
 from belm_runtime.state import State
 from belm_runtime.table import Table
@@ -31,7 +32,6 @@ class Exact:
     Attributes:
         options: what was asked for.
         lattice: the assignments and the spacing of every state.
-        registers: the names of the states at a node.
     """
 
     def __init__(self, options: Integer, table: Table | StageTable, prediction: str) -> None:
@@ -46,9 +46,18 @@ class Exact:
                 "method such as blend:k=3, or arithmetic='float64'"
             )
         self.options, self.table, self.prediction = options, table, prediction
-        self.registers = ("x", "y") if isinstance(table, StageTable) else ("x",)
         rows = of_table(table, prediction)
         self.lattice: Lattice = fitted(str(table.method), table.grid, rows, options.bound)
+
+    @property
+    def rows(self) -> Mapping[int, tuple[Assignment, ...]]:
+        """The assignments of every step by the node that it makes."""
+        return self.lattice.rows
+
+    @property
+    def spacing(self) -> Mapping[Key, float]:
+        """Of every state."""
+        return self.lattice.spacing
 
     def rounded(self, x: torch.Tensor, key: Key) -> torch.Tensor:
         """The multiples of a state's spacing that are nearest to x, in float64."""
@@ -57,17 +66,8 @@ class Exact:
 
     # ---- the steps of a run -----------------------------------------------------------------------------------------
 
-    def along(self, relations: Sequence[Relation], nodes: Sequence[int], alone: bool) -> list[Step]:
-        """The steps of a sampler's relations in either direction.
-
-        Args:
-            relations: downwards, or upwards by inverse rows, or upwards from one state alone.
-            nodes: the nodes of the known states.
-            alone: not from a state, but from x_N or x_0 alone.
-
-        Raises:
-            InputError: from one state alone, if rounding may be amplified beyond the range.
-        """
+    def _steps(self, relations: Sequence[Relation], nodes: Sequence[int]) -> list[Step]:
+        """The steps of relations, downwards, or upwards by inverse rows, or upwards from one state alone."""
         k, known, steps = self.table.k, set(nodes), []
         for relation in relations:
             made = relation.target
@@ -78,74 +78,69 @@ class Exact:
             else:
                 steps.append(Step(made, (of_start(relation),)))
             known.add(made)
-        if alone and steps and steps[0].node > max(nodes):
-            self._refuse_drift(steps, nodes)
-        return steps
-
-    def through(self, span: range, inverse: bool, alone: bool) -> list[Step]:
-        """The steps of a two-register method over the nodes of a sampler's span.
-
-        Args:
-            span: the nodes i of the rows, in order of the run.
-            inverse: upwards.
-            alone: from x_0 alone.
-
-        Raises:
-            InputError: as in `along`.
-        """
-        if not inverse:
-            return [Step(i - 1, self.lattice.rows[i - 1]) for i in span]
-        steps = [Step(i, self.lattice.rows[i - 1], inverse=True) for i in span]
-        if alone:
-            self._refuse_drift(steps, [span.start - 1] * 2)
         return steps
 
     def _refuse_drift(self, steps: Sequence[Step], nodes: Sequence[int]) -> None:
         # A way back from a state retraces a way that fitted; from x_0 alone it is a way of its own.
         solved = [a.solved() if step.inverse else a for step in steps for a in step.ordered]
-        given = list(zip(nodes, self._names(nodes), strict=True))
+        given = self._names(nodes)
         name = f"the inversion of {self.table.method} from x_0 alone"
         self.lattice.refuse_drift(name, solved, given, self.options.bound)
 
     # ---- running ----------------------------------------------------------------------------------------------------
 
-    def run(
-        self, model: Model, x: torch.Tensor | State, history: Sequence[torch.Tensor], nodes: Sequence[int],
-        steps: Sequence[Step], kept: Sequence[int], progress: Progress | None,
-    ) -> tuple[list[torch.Tensor], dict[str, Any], int]:  # fmt: skip
-        """Run the steps.
-
-        Args:
-            model: ``model(x, t) -> prediction``.
-            x: what the run was started with.
-            history: its states in float64.
-            nodes: their nodes.
-            steps: as `along` or `through` give them.
-            kept: the nodes of the states that are wanted, newest first.
-            progress: called with (steps done, steps).
-
-        Returns:
-            The states, the conditions, and how often the model was called.
+    def along(
+        self, model: Model, x: torch.Tensor | State, history: list[torch.Tensor], nodes: list[int],
+        relations: Sequence[Relation], depth: int, progress: Progress | None, slopes: list[torch.Tensor] | None = None,
+    ) -> Made:  # fmt: skip
+        """Run relations; as `belm_runtime.floats.Floats.along`, but slopes are always evaluated again.
 
         Raises:
-            InputError: a state of other conditions, or states that do not fit.
+            InputError: a state of other conditions, or states that do not fit; from x_0 alone, if rounding may be
+                amplified beyond the range.
             NotFiniteError: a NaN, or an integer out of range, with its step and node.
         """
-        here = self._conditions(history[0], self._place(x, history[0]))
-        run = self.evaluating(model, x, history[0], len(steps), progress, self._checked(x, here))
-        integers = self._entered(x, history, list(zip(nodes, self._names(nodes), strict=True)))
-        wanted = list(zip(kept, self._names(kept), strict=True))
-        run.watch(march(steps, integers, self.lattice.spacing, run.predict, wanted), nodes[0])
-        states = [integers[key] * self.lattice.spacing[key] for key in wanted]
-        return states, {**here, "dtype": run.evaluation.dtype}, run.calls
+        steps = self._steps(relations, nodes)
+        return self._run(model, x, history, nodes, steps, kept(relations, nodes, depth), progress)
 
-    def evaluating(
-        self, model: Model, x: torch.Tensor | State, like: torch.Tensor, total: int = 0,
-        progress: Progress | None = None, expected: str | None = None,
-    ) -> IntegerRun:  # fmt: skip
-        """A run of the model from x at the batch size of the options, or of `like`."""
-        evaluation = Evaluation(self._batch(like), expected, self._place(x, like))
-        return IntegerRun(model, self.table.grid, self.table.k, like, total, progress, evaluation, self.lattice.room)
+    def through(
+        self, model: Model, x: torch.Tensor | State, history: list[torch.Tensor], span: range, inverse: bool,
+        progress: Progress | None,
+    ) -> Made:  # fmt: skip
+        """Run the rows of a two-register method, as `belm_runtime.floats.Floats.through`; errors as `along`."""
+        here = span.start - 1 if inverse else span.start
+        steps = [Step(i if inverse else i - 1, self.lattice.rows[i - 1], inverse) for i in span]
+        return self._run(model, x, history, [here] * 2, steps, [steps[-1].node if steps else here] * 2, progress)
+
+    def _run(
+        self, model: Model, x: torch.Tensor | State, history: Sequence[torch.Tensor], nodes: Sequence[int],
+        steps: Sequence[Step], wanted: list[int], progress: Progress | None,
+    ) -> Made:  # fmt: skip
+        if not isinstance(x, State) and steps and steps[0].node > max(nodes):
+            self._refuse_drift(steps, nodes)
+        like = history[0]
+        here = self._conditions(like, self._place(x, like))
+        evaluation = self._evaluation(x, like, self._checked(x, here))
+        run = self._of(evaluation.around(model), like, len(steps), progress)
+        integers = self._entered(x, history, self._names(nodes))
+        names = self._names(wanted)
+        run.watch(march(steps, integers, self.lattice.spacing, run.predict, names), nodes[0])
+        states = [integers[key] * self.lattice.spacing[key] for key in names]
+        return Made(states, wanted, run.calls, {**here, "dtype": evaluation.dtype})
+
+    def seen(self, model: Model, x: torch.Tensor) -> Model:
+        """The model at the batch size of a run from x."""
+        return self._evaluation(x, x).around(model)
+
+    def evaluating(self, model: Model, x: torch.Tensor | State, like: torch.Tensor) -> Run:
+        """A run of the model without steps, at the batch size of a run from x."""
+        return self._of(self._evaluation(x, like).around(model), like)
+
+    def _of(self, model: Model, like: torch.Tensor, total: int = 0, progress: Progress | None = None) -> IntegerRun:
+        return IntegerRun(model, self.table.grid, self.table.k, like, total, progress, self.lattice.room)
+
+    def _evaluation(self, x: torch.Tensor | State, like: torch.Tensor, expected: str | None = None) -> Evaluation:
+        return Evaluation(self._batch(like), expected, self._place(x, like))
 
     def _batch(self, like: torch.Tensor) -> int:
         return self.options.batch or max(len(like), 1)
@@ -154,8 +149,8 @@ class Exact:
         """Where the first sample stood in a batch of the model when the state was made."""
         return x.conditions.get("place_in_batch", 0) % self._batch(like) if isinstance(x, State) else 0
 
-    def _names(self, nodes: Sequence[int]) -> Sequence[str]:
-        return self.registers if len(self.registers) > 1 else self.registers * len(nodes)
+    def _names(self, nodes: Sequence[int]) -> list[Key]:
+        return named(nodes, isinstance(self.table, StageTable))
 
     def _conditions(self, like: torch.Tensor, place: int) -> dict[str, Any]:
         now = conditions(like.device, self._batch(like))

@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch.autograd.function import once_differentiable
 
-from belm_runtime.assignment import Assignment, Key
+from belm_runtime.assignment import Assignment, Key, named
 from belm_runtime.errors import DriftError
 from belm_runtime.integer import Step, increment, to_integers
 from belm_runtime.state import State
@@ -75,8 +75,7 @@ class _Reversible(torch.autograd.Function):
     def forward(ctx: Any, course: Course, count: int, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         course.state = course.run()
         ctx.course, ctx.count = course, count
-        names = ("x", "y") if course.given[-1][1] == "y" else ("x",) * len(course.state.nodes)
-        ctx.kept = list(zip(course.state.nodes, names, strict=True))
+        ctx.kept = named(course.state.nodes, course.given[-1][1] == "y")
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*tensors, *course.state.history)
         return course.state.history

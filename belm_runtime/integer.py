@@ -21,6 +21,7 @@ import torch
 from belm_runtime.assignment import Assignment, Key
 from belm_runtime.errors import InputError
 from belm_runtime.grid import Grid
+from belm_runtime.guidance import through
 from belm_runtime.lattice import RANGE
 from belm_runtime.run import Model, Progress, Run, described
 
@@ -151,6 +152,10 @@ class Evaluation:
         """
         self.batch, self.dtype, self.place = batch, expected, place
 
+    def around(self, model: Model) -> Model:
+        """The model, always called so."""
+        return through(model, self)
+
     def __call__(self, model: Model, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """The prediction for x, part by part."""
         count = len(x)
@@ -184,16 +189,12 @@ class IntegerRun(Run):
 
     def __init__(
         self, model: Model, grid: Grid, k: int, like: torch.Tensor, total: int, progress: Progress | None,
-        evaluation: Evaluation, room: float,
+        room: float,
     ) -> None:  # fmt: skip
         """Prepare a run in which |x| up to `room` standard deviations fits."""
         super().__init__(model, grid, k, torch.float64, like, total, progress)
-        self.evaluation, self.room = evaluation, room
+        self.room = room
         self.peak = torch.zeros((), dtype=torch.float64, device=like.device)
-
-    def evaluate(self, model: Model, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        """What the model answers at the batch size of the run."""
-        return self.evaluation(model, x, t)
 
     def bad(self, value: torch.Tensor) -> torch.Tensor:
         """Whether the largest integer is out of range or NaN; the first such is kept."""

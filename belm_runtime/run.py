@@ -6,14 +6,15 @@ read once after the loop: no step waits for the device.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import torch
 
 from belm_runtime.errors import InputError, NotFiniteError
 from belm_runtime.grid import Grid
-from belm_runtime.guidance import Varying
+from belm_runtime.guidance import at_time
 from belm_runtime.models import as_model
 
 Progress = Callable[[int, int], None]
@@ -38,18 +39,13 @@ class Run:
 
     def predict(self, x: torch.Tensor, node: int) -> torch.Tensor:
         """The model's prediction at a node, checked in shape, in the run's arithmetic."""
-        model = self.model.at(self.times[node]) if isinstance(self.model, Varying) else self.model
-        prediction = self.evaluate(model, x, self.timesteps[node].expand(x.shape[0]))
+        prediction = at_time(self.model, self.times[node])(x, self.timesteps[node].expand(x.shape[0]))
         self.calls += 1
         if not isinstance(prediction, torch.Tensor) or prediction.shape != x.shape:
             raise InputError(f"the model returned {described(prediction)} at node {node}; x has shape {tuple(x.shape)}")
         own = prediction.to(self.dtype)
         # A model may hand back its own buffer, or x itself; kept slopes need memory of their own.
         return own.clone() if self.keeps_slopes and own is prediction else own
-
-    def evaluate(self, model: Model, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        """What the model answers."""
-        return model(x, t)
 
     def watch(self, steps: Iterator[tuple[int, torch.Tensor]], here: int) -> list[int]:
         """Exhaust the run from node `here`, noting on the device the first bad state; raise after the last."""
@@ -72,6 +68,22 @@ class Run:
     def reason(self) -> str:
         """What went wrong at the first bad step, once the run is over."""
         return "the model's output or the state is not finite (NaN or overflow)"
+
+
+class Made(NamedTuple):
+    """What a run has made.
+
+    Attributes:
+        history: the states, newest first.
+        nodes: their nodes.
+        calls: model calls.
+        conditions: what the bits depend on, in integer arithmetic.
+    """
+
+    history: list[torch.Tensor]
+    nodes: list[int]
+    calls: int
+    conditions: Mapping[str, Any] = MappingProxyType({})
 
 
 def described(value: Any) -> str:

@@ -4,8 +4,7 @@
     state = sampler.sample(model, noise)        # x_N -> x_0, one model call a step (EDICT two)
     back = sampler.invert(model, state)         # the same relations solved for their oldest state
 
-A run holds the last k states and the slopes that enter, combines them in place, and reads nothing back from the
-device until it is over.
+The sampler says what is to be run, in which order and on what; `Floats` or `Exact` run it.
 """
 
 from __future__ import annotations
@@ -21,21 +20,23 @@ import torch
 from belm_runtime.amplification import AmplificationWarning, BareInversionWarning, amplification, amplification_along
 from belm_runtime.amplification import warn as warn_of
 from belm_runtime.arithmetic import ARITHMETIC, Integer, read_arithmetic
-from belm_runtime.assignment import Key, of_table
+from belm_runtime.assignment import named
 from belm_runtime.climb import Climb
+from belm_runtime.entry import check_start, check_state
 from belm_runtime.errors import InputError, unknown
 from belm_runtime.exact import Exact
+from belm_runtime.floats import Floats
 from belm_runtime.frame import Frame
 from belm_runtime.gradient import Course
 from belm_runtime.grid import Grid
 from belm_runtime.integer import Step
 from belm_runtime.methods import Method, parse
 from belm_runtime.models import PREDICTIONS
-from belm_runtime.recurrence import Relation, march, march_stages, way_down, way_up
-from belm_runtime.run import Model, Progress, Run, described
+from belm_runtime.recurrence import Relation
+from belm_runtime.relations import Relations
+from belm_runtime.run import Made, Model, Progress
 from belm_runtime.schedule import Schedule
 from belm_runtime.stages import StageTable
-from belm_runtime.start import upward_start
 from belm_runtime.state import State
 from belm_runtime.table import Table, coefficients
 from belm_runtime.watched import Watched, declare
@@ -55,6 +56,7 @@ class Sampler:
         prediction: what the model predicts.
         dtype: the dtype of the states.
         table: the coefficient table.
+        relations: its steps in both directions; None for a two-register method.
         exact: the integers of ``arithmetic="integer"``, else None.
     """
 
@@ -88,7 +90,10 @@ class Sampler:
         self.frame = self.table.frame
         if grid.alpha[-1] == 0 and prediction == "epsilon":
             raise InputError("alpha_N = 0: epsilon says nothing about the data there; predict v, sample or flow")
+        self._registers = isinstance(self.table, StageTable)
+        self.relations = None if isinstance(self.table, StageTable) else Relations(self.table, prediction)
         self.exact = None if options is None else Exact(options, self.table, prediction)
+        self._arithmetic = self.exact or Floats(self.dtype, self.table, prediction)
 
     def __repr__(self) -> str:
         """The method, frame, grid and arithmetic."""
@@ -133,11 +138,8 @@ class Sampler:
         here = min(nodes)
         if not 0 <= stop <= here:
             raise InputError(f"stop = {stop} is not between 0 and the state's node {here}")
-        if isinstance(self.table, StageTable):
-            return self._stages(model, x, history, range(here, stop, -1))
-        relations = self._downward[self.grid.steps - here : self.grid.steps - stop]
-        self._refuse_too_short(relations, history)
-        return self._relations(model, x, history, nodes, relations)
+        relations = [] if self.relations is None else self.relations.downward(here, stop, len(history))
+        return self._run(model, x, history, nodes, relations, range(here, stop, -1))
 
     @torch.no_grad()
     def invert(
@@ -168,7 +170,7 @@ class Sampler:
         bare = not isinstance(x, State)
         if approximate and not bare:
             raise InputError("approximate inversion starts from a bare x_0, not from a State")
-        if approximate and isinstance(self.table, StageTable):
+        if approximate and self._registers:
             raise InputError(f"{self.method} has no approximate inversion; its exact one costs the same")
         if approximate and self.exact is not None:
             raise InputError("approximate inversion is not exact in any arithmetic; use it with arithmetic='float64'")
@@ -178,18 +180,15 @@ class Sampler:
         here = max(nodes)
         if not here <= stop <= self.grid.steps:
             raise InputError(f"stop = {stop} is not between the state's node {here} and N = {self.grid.steps}")
-        if isinstance(self.table, StageTable):
-            return self._stages(model, x, history, range(here + 1, stop + 1), inverse=True)
-        relations = self.upward(here, stop, None if bare else len(history), approximate)
+        span = range(here + 1, stop + 1)
+        if self.relations is None:
+            return self._run(model, x, history, nodes, [], span, inverse=True)
+        relations = self.relations.upward(here, stop, None if bare else len(history), approximate)
         last = min(self.method.k - 1, stop)
-        if not bare or schedule is None or not last:
-            return self._relations(model, x, history, nodes, relations)
-        climb = Climb.plan(schedule, self.grid, last, self.prediction)
-        total = climb.steps + len(relations) - last
-        history, slopes = climb.run(model, history[0], self._share(0, total))
-        nodes, progress = list(range(last, -1, -1)), self._share(climb.steps, total)
-        done = self._relations(model, x, history, nodes, relations[last:], slopes, progress)
-        return replace(done, calls=done.calls + climb.steps)
+        if bare and schedule is not None and last:
+            climb = Climb.plan(schedule, self.grid, last, self.prediction)
+            return self._climbed(model, history[0], climb, relations[last:])
+        return self._run(model, x, history, nodes, relations, span, inverse=True)
 
     def state(self, history: Sequence[torch.Tensor], nodes: Sequence[int]) -> State:
         """A state of this sampler from known values, e.g. reference starting values.
@@ -208,72 +207,20 @@ class Sampler:
     def rounded(self, x: torch.Tensor | State, node: int | None = None) -> torch.Tensor | State:
         """What a run makes of x at a node (default N), or of a state: in its arithmetic, on the grid of integers."""
         if isinstance(x, State):
-            names = self.names(x.nodes)
-            return replace(x, history=tuple(self._rounded(h, key) for h, key in zip(x.history, names, strict=True)))
-        return self._rounded(x, (self.grid.steps if node is None else node, "x"))
-
-    def _rounded(self, x: torch.Tensor, key: Key) -> torch.Tensor:
-        return x.to(self.dtype) if self.exact is None else self.exact.rounded(x, key)
-
-    def names(self, nodes: Sequence[int]) -> list[Key]:
-        """The names of states at nodes: EDICT's registers are x and y."""
-        return list(zip(nodes, ("x", "y") if self.method.stages else ("x",) * len(nodes), strict=True))
+            keys = named(x.nodes, self._registers)
+            return replace(x, history=tuple(map(self._arithmetic.rounded, x.history, keys)))
+        return self._arithmetic.rounded(x, (self.grid.steps if node is None else node, "x"))
 
     def amplification(self, direction: str = "inversion", coordinates: str = "x") -> float:
         """K of this table: how much a perturbation of the states can grow (see `belm_runtime.amplification`)."""
         return amplification(self.table, direction, coordinates)  # type: ignore[arg-type]
 
-    # ---- the relations of this grid -------------------------------------------------------------------------------
-
-    @cached_property
-    def _forms(self) -> tuple[list[list[float]], list[list[float]]]:
-        assert isinstance(self.table, Table)
-        A, B = self.table.x_form(self.prediction)
-        return A.tolist(), B.tolist()
-
-    @cached_property
-    def _downward(self) -> list[Relation]:
-        return way_down(*self._forms, self.grid.steps, 0)
-
-    @cached_property
+    @property
     def depth(self) -> int:
         """How many states a run holds: k for an invertible method, fewer where the oldest never enter."""
-        if isinstance(self.table, StageTable):
-            return 2
-        # A slope is evaluated again on entry, so its state is kept even where R = 0 and it enters as a slope only.
-        return max(max(len(r.states), len(r.slopes)) for r in self._downward)
+        return 2 if self.relations is None else self.relations.depth
 
-    def upward(self, here: int, stop: int, known: int | None, approximate: bool = False) -> list[Relation]:
-        """The inversion steps from node `here` to node `stop`.
-
-        Args:
-            here: the newest node.
-            stop: the last node to make.
-            known: how many states the history holds; k are needed. None: node `here` stands alone, and the first
-                k - 1 steps are Adams–Bashforth of rising order.
-            approximate: Adams–Bashforth all the way.
-
-        Raises:
-            InputError: fewer than k states.
-        """
-        assert isinstance(self.table, Table)
-        k = self.method.k
-        if known is None:
-            last = stop if approximate else min(here + k - 1, stop)
-            start = upward_start(self.table, self.prediction, last, k - 1, first=here)
-            return start + way_up(*self._forms, last, stop)
-        if known < k and stop > here:
-            reason = "" if k <= self.grid.steps else f", and a grid of fewer than {k} steps has no row to invert"
-            raise InputError(f"inverting {self.method} needs the last {k} states; this state holds {known}{reason}")
-        return way_up(*self._forms, here, stop)
-
-    def _refuse_too_short(self, relations: list[Relation], history: list[torch.Tensor]) -> None:
-        needed = max((max(len(r.states), len(r.slopes)) - n for n, r in enumerate(relations)), default=1)
-        if needed > len(history):
-            raise InputError(
-                f"continuing {self.method} at node {relations[0].node} needs the last {needed} states; "
-                f"this state holds {len(history)}"
-            )
+    # ---- what a run needs -------------------------------------------------------------------------------------------
 
     def check_inverse(self, stop: int | None = None, *, bare: bool = False) -> None:
         """Refuse a method without inverse; warn where inverting amplifies rounding, or the error of a bare start.
@@ -301,8 +248,6 @@ class Sampler:
     def _growth(self) -> np.ndarray:
         return amplification_along(self.table, "inversion", "x")
 
-    # ---- running ----------------------------------------------------------------------------------------------------
-
     def entry(self, x: torch.Tensor | State, node: int, downwards: bool) -> tuple[list[torch.Tensor], list[int]]:
         """The states to start from and their nodes, in the sampler's arithmetic and its own memory.
 
@@ -315,13 +260,13 @@ class Sampler:
             InputError: no floating tensor, a foreign state, or a device without float64.
         """
         if isinstance(x, State):
-            self._check_state(x)
+            names = {"method": str(self.method), "frame": str(self.frame), "grid": self.grid.fingerprint}
+            check_state(x, names, self.grid.steps, self._registers)
             history, nodes = list(x.history), list(x.nodes)
         else:
-            if not isinstance(x, torch.Tensor) or not x.is_floating_point() or x.dim() < 1:
-                raise InputError(f"x must be a floating tensor of shape (batch, …), not {described(x)}")
-            twice = isinstance(self.table, StageTable)
-            history, nodes = [x] * (2 if twice else 1), [node] * (2 if twice else 1)
+            check_start(x)
+            count = 2 if self._registers else 1
+            history, nodes = [x] * count, [node] * count
         device = history[0].device
         if device.type == "mps" and self.dtype is torch.float64:
             raise InputError("float64 does not exist on mps; use arithmetic='float32' or move the run to the cpu")
@@ -329,81 +274,32 @@ class Sampler:
         order = sorted(range(len(nodes)), key=lambda n: nodes[n] if downwards else -nodes[n])
         return [history[n].to(self.dtype, copy=True) for n in order], [nodes[n] for n in order]
 
-    def _check_state(self, state: State) -> None:
-        mine = {"method": str(self.method), "frame": str(self.frame), "grid": self.grid.fingerprint}
-        for name, value in mine.items():
-            if (theirs := getattr(state, name)) != value:
-                raise InputError(f"the state has another {name}: {theirs[:40]!r}, this sampler has {value[:40]!r}")
-        if odd := [h for h in state.history if not isinstance(h, torch.Tensor) or not h.is_floating_point()]:
-            raise InputError(f"a state's history must hold floating tensors, not {described(odd[0])}")
-        shapes, nodes = {tuple(h.shape) for h in state.history}, sorted(state.nodes)
-        if isinstance(self.table, StageTable):
-            right, wanted = len(nodes) == 2 and nodes[0] == nodes[1], "two registers at one node"
-        else:
-            right, wanted = nodes == list(range(nodes[0], nodes[-1] + 1)) if nodes else False, "consecutive nodes"
-        inside = bool(nodes) and nodes[0] >= 0 and nodes[-1] <= self.grid.steps
-        if len(shapes) != 1 or len(state.history) != len(nodes) or not inside or not right:
-            raise InputError(
-                f"the state's nodes {list(state.nodes)} and shapes {sorted(shapes)} do not make a history; "
-                f"{self.method} needs {wanted} within 0 … {self.grid.steps} and one shape"
-            )
+    # ---- running ----------------------------------------------------------------------------------------------------
 
-    def _relations(
+    def _run(
         self, model: Model, x: torch.Tensor | State, history: list[torch.Tensor], nodes: list[int],
-        relations: list[Relation], slopes: list[torch.Tensor] | None = None, progress: Progress | None = None,
+        relations: list[Relation], span: range, inverse: bool = False,
     ) -> State:  # fmt: skip
-        if self.exact is not None:
-            made = [relation.target for relation in reversed(relations)]
-            kept = [*made, *nodes][: self.depth] if made else nodes
-            steps = self.exact.along(relations, nodes, alone=not isinstance(x, State))
-            return self._integers(model, x, history, nodes, steps, kept, progress)
-        run = Run(model, self.grid, self.method.k, self.dtype, history[0], len(relations), progress or self.progress)
-        if slopes is None:
-            slopes = [run.predict(x, node) for x, node in self._reevaluate(history, nodes, relations)]
-        made = run.watch(march(relations, history, slopes, run.predict, self._keep(relations)), nodes[0])
-        nodes = (made[::-1] + nodes)[: len(history)]
-        return self._finished(history, nodes, run)
+        if self.relations is None:
+            return self._made(self._arithmetic.through(model, x, history, span, inverse, self.progress))
+        return self._made(self._arithmetic.along(model, x, history, nodes, relations, self.depth, self.progress))
+
+    def _climbed(self, model: Model, x: torch.Tensor, climb: Climb, relations: list[Relation]) -> State:
+        """The first nodes by a climb, the rest by the relations, as one run."""
+        total = climb.steps + len(relations)
+        history, slopes = climb.run(self._arithmetic.seen(model, x), x, self._share(0, total))
+        nodes, progress = list(range(len(history) - 1, -1, -1)), self._share(climb.steps, total)
+        done = self._made(self._arithmetic.along(model, x, history, nodes, relations, self.depth, progress, slopes))
+        return replace(done, calls=done.calls + climb.steps)
 
     def _share(self, before: int, total: int) -> Progress | None:
         """The progress of a run that is a part of a longer one."""
         told = self.progress
         return None if told is None else lambda done, _: told(before + done, total)
 
-    def _keep(self, relations: list[Relation]) -> int:
-        return max(self.depth, *(len(r.states) for r in relations)) if relations else self.depth
-
-    def _reevaluate(
-        self, history: list[torch.Tensor], nodes: list[int], relations: list[Relation]
-    ) -> list[tuple[torch.Tensor, int]]:
-        """The older states whose slopes the first relations still need: k - 2 of them for a full history."""
-        if not relations or len(history) == 1:
-            return []
-        needed = max((len(r.slopes) - n for n, r in enumerate(relations)), default=0) - 1
-        return [(x, node) for x, node in list(zip(history, nodes, strict=True))[1 : needed + 1] if node > 0]
-
-    def _stages(
-        self, model: Model, x: torch.Tensor | State, history: list[torch.Tensor], span: range, inverse: bool = False
-    ) -> State:
-        assert isinstance(self.table, StageTable)
-        here = span.start - 1 if inverse else span.start
-        if self.exact is not None:
-            steps = self.exact.through(span, inverse, alone=not isinstance(x, State))
-            node = steps[-1].node if steps else here
-            return self._integers(model, x, history, [here, here], steps, [node, node])
-        rows = {row.i: row for row in self.table.stage_rows(self.prediction)}
-        registers = {"x": history[0], "y": history[1]}
-        run = Run(model, self.grid, self.method.k, self.dtype, history[0], len(span), self.progress)
-        made = run.watch(march_stages([rows[i] for i in span], registers, run.predict, inverse), here)
-        node = made[-1] if made else here
-        return self._finished([registers["x"], registers["y"]], [node, node], run)
-
-    def _integers(
-        self, model: Model, x: torch.Tensor | State, history: list[torch.Tensor], nodes: list[int],
-        steps: list[Step], kept: list[int], progress: Progress | None = None,
-    ) -> State:  # fmt: skip
-        assert self.exact is not None
-        states, conditions, calls = self.exact.run(model, x, history, nodes, steps, kept, progress or self.progress)
-        return replace(self.state(states, kept), calls=calls, conditions=conditions)
+    def _made(self, made: Made) -> State:
+        state = self.state(made.history, made.nodes)
+        return replace(state, calls=made.calls, conditions=dict(made.conditions))
 
     # ---- gradients --------------------------------------------------------------------------------------------------
 
@@ -422,20 +318,10 @@ class Sampler:
             history, nodes = self.entry(x, self.grid.steps, downwards=True)
         bare = replace(x, history=tuple(h.detach() for h in states)) if isinstance(x, State) else x.detach()
         watched = Watched(model, declared)
-        rows = of_table(self.table, self.prediction) if self.exact is None else self.exact.lattice.rows
+        arithmetic, rows = self._arithmetic, self._arithmetic.rows
         steps = [Step(node, rows[node]) for node in range(min(nodes) - 1, stop - 1, -1)]
-        again = self._run(model, x, history[0])
         course = Course(
-            lambda: self._sample(watched.model, bare, stop), steps, self.names(nodes),
-            again.predict, None if self.exact is None else self.exact.lattice.spacing, history[0].device,
+            lambda: self._sample(watched.model, bare, stop), steps, named(nodes, self._registers),
+            arithmetic.evaluating(model, x, history[0]).predict, arithmetic.spacing, history[0].device,
         )  # fmt: skip
         return course.differentiable(history, declared)
-
-    def _run(self, model: Model, x: torch.Tensor | State, like: torch.Tensor) -> Run:
-        """A run on this grid, in the sampler's arithmetic."""
-        if self.exact is not None:
-            return self.exact.evaluating(model, x, like)
-        return Run(model, self.grid, self.method.k, self.dtype, like, 0, None)
-
-    def _finished(self, history: list[torch.Tensor], nodes: list[int], run: Run) -> State:
-        return replace(self.state(history, nodes), calls=run.calls)

@@ -14,8 +14,7 @@ import torch
 from torch.autograd.graph import get_gradient_edge
 
 from belm_runtime.errors import InputError
-from belm_runtime.guidance import Varying
-from belm_runtime.models import as_model
+from belm_runtime.guidance import through
 from belm_runtime.run import Model, described
 
 #: How much two predictions for the same state may differ, relative to the larger: kernels may, dropout does more.
@@ -47,11 +46,7 @@ class Watched:
                     "them, the one that the model uses"
                 )
         self._asked = False
-        inner = as_model(model)
-        self.model: Model = (
-            Varying(lambda time: lambda x, t: self._call(inner.at(time), x, t))
-            if isinstance(inner, Varying) else lambda x, t: self._call(inner, x, t)
-        )  # fmt: skip
+        self.model: Model = through(model, self._call)
 
     def _call(self, model: Model, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         prediction = self._look(model, x, t)

@@ -67,13 +67,14 @@ def measure(method: str, shape: list[int], steps: int, rounds: int) -> dict[str,
     exact = integers.exact
     assert exact is not None
     spacing = dict(exact.lattice.spacing)
+    keys = [(steps, name) for node, name in spacing if node == steps]
     path = [Step(i, exact.lattice.rows[i]) for i in range(steps - 1, -1, -1)]
 
     def model(x: torch.Tensor, t: torch.Tensor | None) -> torch.Tensor:
         return noise
 
     def int64() -> None:
-        first = {(steps, name): (noise / spacing[steps, name]).round().to(torch.int64) for name in exact.registers}
+        first = {key: (noise / spacing[key]).round().to(torch.int64) for key in keys}
         list(march_int64(path, first, spacing, model))
 
     kinds = {

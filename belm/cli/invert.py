@@ -29,7 +29,7 @@ from belm.cli.options import (
     print_json,
 )  # fmt: skip
 from belm.cli.source import BARE_METHOD, Source, gather
-from belm.cli.work import Bench, bench, bits_in_words, different_bits, on_what, options, several
+from belm.cli.work import NOISE, Bench, bench, bits_in_words, different_bits, on_what, options, several
 from belm_runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 
     from belm_runtime.sampler import Sampler
     from belm_runtime.state import State
-
-#: What is written.
-NOISE = "noise.safetensors"
 
 
 def invert(

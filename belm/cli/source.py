@@ -42,11 +42,13 @@ class Source:
         x: a state at node 0, or bare pictures of shape (batch, …).
         names: what the files made from each sample begin with.
         values: the fields of the `Setup`; seed and first where the noise is known.
+        folders: where its files lie.
     """
 
     x: State | torch.Tensor
     names: tuple[str, ...]
     values: dict[str, Any]
+    folders: frozenset[Path] = frozenset()
 
     @property
     def bare(self) -> bool:
@@ -64,9 +66,11 @@ class Source:
         return self.values.get("seed")
 
     def setup(self) -> Setup:
-        """The run, every sample with its label."""
+        """The run, every sample with its label; integers at the batch size at which their state was made."""
         values = {key: value for key, value in self.values.items() if key not in ("seed", "first")}
-        return Setup(**{**values, "label": labels_of(values.get("label"), len(self.names))})
+        setup = Setup(**{**values, "label": labels_of(values.get("label"), len(self.names))})
+        conditions = {} if self.bare else self.x.conditions  # type: ignore[union-attr]
+        return setup.at_a_time(conditions["batch"]) if conditions else setup
 
     def forced(self) -> Source:
         """The same, its integers continued under other conditions than they were made under."""
@@ -103,10 +107,15 @@ def gather(
     """
     if pictures and state is not None:
         raise InputError("pictures and --state are two sources; give one of them")
-    found = _from_pictures(pictures, given, bare, bare_method) if pictures else None
-    if state is not None:
+    if pictures:
+        found = _from_pictures(pictures, given, bare, bare_method)
+    elif state is not None:
         found = _from_state(state, given, bare, bare_method)
-    return found if found is None or not force else found.forced()
+    else:
+        return None
+    paths = [*pictures, *([] if state is None else [state])]
+    folders = frozenset((path if path.is_dir() else path.parent).resolve() for path in paths)
+    return replace(found.forced() if force else found, folders=folders)
 
 
 def _from_pictures(paths: Sequence[Path], given: dict[str, Any], bare: bool, bare_method: str | None) -> Source:
@@ -150,11 +159,9 @@ def _from_state(path: Path, given: dict[str, Any], bare: bool, bare_method: str 
     if bare and bare_method is not None:
         given = {"method": bare_method, **given}
     found = _of_state(state, names, record, given, str(file))
-    if not bare:
-        return found
     if state.nodes[0] != 0:
-        raise InputError(f"--bare starts from x_0, but this state is at node {state.nodes[0]}")
-    return replace(found, x=state.x)
+        raise InputError(f"the state {str(file)!r} is at node {state.nodes[0]}; give one of pictures, at node 0")
+    return replace(found, x=state.x) if bare else found
 
 
 def from_seed(seed: int, number: int, given: dict[str, Any], report: Any = None) -> Source:
@@ -179,7 +186,7 @@ def from_seed(seed: int, number: int, given: dict[str, Any], report: Any = None)
     sampler, place = setup.sampler(report), setup.place()
     noise = sampler.grid.noise((number, *DIGITS_SHAPE), seed).to(place)
     state = sampler.sample(setup.denoiser(place), noise)
-    return Source(state, names, _at_its_batch(values, state))
+    return Source(state, names, values)
 
 
 def check(source: Source, sampler: Sampler) -> None:
@@ -207,17 +214,7 @@ def _of_state(
     needed = ["schedule", "steps", "label", *(["guidance"] if values.get("label") is not None else [])]
     if missing := [f"--{name}" for name in needed if name not in values]:
         raise InputError(f"there is no run.json beside {source!r}: give {', '.join(missing)} as it was sampled")
-    return Source(state, names, _at_its_batch(values, state))
-
-
-def _at_its_batch(values: dict[str, Any], state: State) -> dict[str, Any]:
-    """Integer arithmetic goes on at the batch size at which a state was made, of which a shard may hold less."""
-    from belm_runtime.arithmetic import read_arithmetic
-
-    options, _ = read_arithmetic(values["arithmetic"])
-    if options is None or options.batch is not None or not state.conditions:
-        return values
-    return {**values, "arithmetic": str(replace(options, batch=state.conditions["batch"]))}
+    return Source(state, names, values)
 
 
 def _bytes(path: Path) -> bytes:

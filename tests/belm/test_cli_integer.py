@@ -93,6 +93,12 @@ def test_reconstruct_gives_every_bit_of_bare_pictures(run, files, tmp_path, meth
     assert record["bits"] == {"different": 0, "numbers": 128} and record["arithmetic"] == "integer:batch=2"
 
 
+def test_the_first_steps_from_a_bare_picture_are_at_the_batch_size_too(told, files, tmp_path):
+    options = ["--steps", "8", "--label", "3,7", "--arithmetic", "integer:batch=3"]
+    record = told("reconstruct", *files, *options, "--out", tmp_path / "again")
+    assert record["bits"]["different"] == 0 and record["calls"] > 16, "with the climb"
+
+
 def test_floats_say_nothing_of_bits(told, files, tmp_path):
     record = told("reconstruct", *files, "--steps", "8", "--out", tmp_path / "floats")
     assert record["bits"] is None and record["error"]["max"] > 0
