@@ -4,8 +4,8 @@
 
 Embedded model in float32, states in float64, ddpm schedule; the loss is Σ x_0², differentiated by the noise. Memory is
 the largest number of bytes that live in tensors at once, over forward and backward, without those that lived before:
-counted by storage, so that what a graph saves counts too. Time is the fastest of --rounds runs, in turns, on one
-thread.
+counted by storage, so that what a graph saves counts too. Time is that of the processor, which other work on the machine
+leaves alone, the fastest of --rounds runs, in turns, on one thread.
 """
 
 from __future__ import annotations
@@ -86,9 +86,9 @@ def costs(method: str, steps: int, batch: int, rounds: int) -> dict[str, tuple[i
         memory[kind], seconds[kind] = live.most, float("inf")
     for _ in range(rounds):
         for kind, (sampler, gradient) in kinds.items():
-            begin = time.perf_counter()
+            begin = time.process_time()
             once(sampler, model, noise, gradient)
-            seconds[kind] = min(seconds[kind], time.perf_counter() - begin)
+            seconds[kind] = min(seconds[kind], time.process_time() - begin)
     return {kind: (memory[kind], seconds[kind]) for kind in kinds}
 
 
