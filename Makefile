@@ -47,7 +47,7 @@ bench: $(BIN)/.ready ## measure: round trips, the convergence bound, stability, 
 	$(BIN)/python benchmarks/stability_figure.py
 	$(BIN)/python benchmarks/regions_figure.py
 	$(BIN)/python benchmarks/root_loci_figure.py
-	$(BIN)/python benchmarks/step.py --out docs/images/step-overhead.png
+	$(BIN)/belm bench step --out docs/images/step-overhead.png
 
 docs: $(BIN)/.ready ## build the documentation into site/, warnings are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
