@@ -209,7 +209,8 @@ def main() -> None:
     found = means(rows)
     table(found)
     seconds = round(time.monotonic() - begin)
-    record = {"command": shlex.join(["belm", "bench", "bare-inversion", *sys.argv[1:]]), "seconds": seconds, "machine": machine()}
+    command = shlex.join(["belm", "bench", "bare-inversion", *sys.argv[1:]])
+    record = {"command": command, "seconds": seconds, "machine": machine()}
     write(chosen.out, listed(record, found))
     if chosen.cells:
         write(chosen.cells, listed(record, rows))

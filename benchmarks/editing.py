@@ -101,7 +101,8 @@ def main() -> None:
     middles.append({"method": "held-out pictures", **between(judge, x, data[~unseen])})
     for row in (*edits, *middles):
         print("  ".join(f"{key} {value}" for key, value in row.items()))
-    record = {"command": shlex.join(["belm", "bench", "editing", *sys.argv[1:]]), "machine": machine(), "guidance": GUIDANCE,
+    command = shlex.join(["belm", "bench", "editing", *sys.argv[1:]])
+    record = {"command": command, "machine": machine(), "guidance": GUIDANCE,
               "pictures": len(x), "edits": edits, "interpolations": middles}  # fmt: skip
     write(chosen.out, (json.dumps(record, indent=1) + "\n").encode())
 
