@@ -1,6 +1,6 @@
 """Bits of the noise that a round trip loses, in float64 and in integers: docs/images/bit-errors.png.
 
-    python benchmarks/bit_errors_figure.py [--out docs/images/bit-errors.png]
+    belm bench bit-errors-figure [--out docs/images/bit-errors.png]
 
 Noise -> sample -> noise from the stored state, embedded model in float64, ddpm schedule, trailing spacing. Lost bits:
 log2(1 + e/2^-52) with e the largest error of a pixel; 0 where every bit comes back. In integers every run that is not

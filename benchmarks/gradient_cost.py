@@ -1,11 +1,11 @@
 """Memory and time of gradients through a run: reversible against plain autograd.
 
-    python benchmarks/gradient_cost.py [--batch 16] [--method o-belm]
+    belm bench gradient-cost [--batch 16] [--method o-belm]
 
 Embedded model in float32, states in float64, ddpm schedule; the loss is Σ x_0², differentiated by the noise. Memory is
 the largest number of bytes that live in tensors at once, over forward and backward, without those that lived before:
-counted by storage, so that what a graph saves counts too. Time is that of the processor, which other work on the machine
-leaves alone, the fastest of --rounds runs, in turns, on one thread.
+counted by storage, so that what a graph saves counts too. Time is the processor's, which other work on the machine
+leaves alone: the fastest of --rounds runs, in turns, on one thread.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class LiveBytes(TorchDispatchMode):
         # A view, or a tensor from before the block, takes no memory of its own.
         before = {storage._cdata for storage in _storages((args, kwargs))}
         for storage in _storages(made):
-            if storage._cdata not in self._known | before:
+            if storage._cdata not in before and storage._cdata not in self._known:
                 self._known.add(storage._cdata)
                 self.now += storage.nbytes()
                 weakref.finalize(storage, self._gone, storage._cdata, storage.nbytes())

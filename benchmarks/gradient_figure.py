@@ -1,6 +1,6 @@
 """What reversible gradients are off by, and the memory they take: docs/images/gradients.png.
 
-    python benchmarks/gradient_figure.py [--out docs/images/gradients.png]
+    belm bench gradient-figure [--out docs/images/gradients.png]
 
 Embedded model in float64, ddpm schedule, two samples; L = Σ x_0², differentiated by the noise. For two methods,
 |g - h|/|h| of the reversible gradient g against h, the gradient of the same run from stored states: the recurrence
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import warnings
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -93,10 +94,13 @@ def panel(axes: Axes, method: str, errors: dict[str, dict[int, float | None]]) -
         refused = "" if len(found) == len(STEPS[method]) else ", then refused"
         lowest[arithmetic + refused] = (colour, list(found.items())[-1])
     for name, (colour, end) in lowest.items():
-        shift = (7, 2) if name.startswith("float64") else (7, -8)
+        shift = (7, -9 if name.startswith("integer") else 2)
         axes.annotate(name, end, shift, textcoords="offset points", color=colour, fontsize=9.5)
     axes.set_title(style.short(method), fontsize=10.5, loc="left")
-    scale(axes, STEPS[method], "error of dL/dnoise", (1e-17, 1))
+    scale(axes, STEPS[method], "error of dL/dnoise", (1e-18, 1))
+    if len({b - a for a, b in pairwise(STEPS[method])}) == 1:
+        axes.set_xscale("linear")
+        axes.set_xticks(STEPS[method])
 
 
 def scale(axes: Axes, steps: Sequence[int], label: str, limits: tuple[float, float]) -> None:
@@ -125,10 +129,10 @@ def main() -> None:
     for kind, values in bytes_.items():
         print(f"{kind:11}" + " ".join(f"{value:.2f}" for value in values) + " MB")
     with style.styled():
-        figure = style.canvas(7.4)
+        figure = style.canvas(6.6)
         *above, below = figure.subplots(3)
-        style.margins(figure, left=0.17, right=0.66, top=0.3, bottom=0.5)
-        figure.subplots_adjust(hspace=0.42)
+        style.margins(figure, left=0.17, right=0.76, top=0.3, bottom=0.45)
+        figure.subplots_adjust(hspace=0.5)
         for axes, method in zip(above, STEPS, strict=True):
             panel(axes, method, errors[method])
         for (name, values), colour in zip(bytes_.items(), (style.COLOURS[0], style.COLOURS[4]), strict=True):

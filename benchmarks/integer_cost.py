@@ -1,6 +1,6 @@
 """What a step costs in float64, in integers held in float64, and in integers held in int64.
 
-    python benchmarks/integer_cost.py [--shape 8 4 128 128] [--steps 20] [--rounds 7]
+    belm bench integer-cost [--shape 8 4 128 128] [--steps 20] [--rounds 7]
 
 One thread; the model gives back a ready tensor, so the time is the sampler's own. The three run in turns, and the
 fastest round of each counts. Integers in float64 are what arithmetic="integer" runs; the int64 run is made here of the
