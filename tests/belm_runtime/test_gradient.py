@@ -202,6 +202,25 @@ def test_models_that_vary_with_time_and_parts_of_a_batch() -> None:
         assert relative(found, (expected,)) < 1e-6
 
 
+def test_a_sample_cut_from_a_batch_is_evaluated_at_its_place_on_both_ways() -> None:
+    grid, net, places = DDPM.grid(8), Net(), torch.arange(3, dtype=torch.float64)[:, None]
+
+    def model(x: Tensor, t: Tensor) -> Tensor:
+        return net(x, t) * (1 + 0.1 * places)
+
+    sampler = Sampler("blend:k=3", grid, arithmetic="integer:batch=3")
+    noise = grid.noise((3, 4), seed=0)
+    middle = sampler.sample(model, noise, stop=4)
+
+    def by_its_states(state: State) -> list[Tensor]:
+        leaves = replace(state, history=tuple(x.clone().requires_grad_() for x in state.history))
+        made = sampler.sample(model, leaves, gradient="reversible", wrt=[*leaves.history, *net.parameters()])
+        return list(torch.autograd.grad(loss(made), leaves.history))
+
+    for whole, part in zip(by_its_states(middle), by_its_states(middle[1:2]), strict=True):
+        assert torch.equal(whole[1:2], part)
+
+
 def test_autocast_is_on_the_way_back_what_it_was_on_the_way_there() -> None:
     grid, net = DDPM.grid(6), Net().float()
     sampler = Sampler("blend:k=3", grid, arithmetic="integer")
