@@ -14,6 +14,7 @@ from belm.cli.options import (
     Embed,
     FirstNumber,
     FirstSeed,
+    Force,
     Keep,
     ModelDtype,
     OutFolder,
@@ -63,6 +64,7 @@ def edit(
     seed: FirstSeed = None,
     number: FirstNumber = 8,
     arithmetic: StoredArithmetic = None,
+    force: Force = False,
     device: StoredDevice = None,
     dtype: ModelDtype = None,
     batch_size: TaskBatch = None,
@@ -74,7 +76,7 @@ def edit(
     given = options(label, model=model, method=method, schedule=schedule, steps=steps, spacing=spacing,
                     guidance=source_guidance, arithmetic=arithmetic, device=device, dtype=dtype)  # fmt: skip
     target = read_label(to_label), spelled(guidance)
-    source = gather(pictures or [], state, given, bare=bare, bare_method=EDIT_METHOD)
+    source = gather(pictures or [], state, given, bare=bare, bare_method=EDIT_METHOD, force=force)
     found = _run(source, out, given, target, keep, seed, number, batch_size, embed)
     if machine:
         print_json(found)

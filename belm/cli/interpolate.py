@@ -13,6 +13,7 @@ from belm.cli.options import (
     Bare,
     Embed,
     FirstSeed,
+    Force,
     Keep,
     ModelDtype,
     OutFolder,
@@ -59,6 +60,7 @@ def interpolate(
     spacing: StoredSpacing = None,
     seed: FirstSeed = None,
     arithmetic: StoredArithmetic = None,
+    force: Force = False,
     device: StoredDevice = None,
     dtype: ModelDtype = None,
     embed: Embed = False,
@@ -75,7 +77,7 @@ def interpolate(
     second = None if to_label is None else read_label(to_label)
     if isinstance(second, list):
         raise InputError(f"--to-label {to_label!r}: the second picture has one label, a digit 0 … 9 or any")
-    source = gather(pictures or [], state, given, bare=bare)
+    source = gather(pictures or [], state, given, bare=bare, force=force)
     if source is not None and len(source.names) != 2:
         raise InputError(f"to interpolate takes two pictures, not {len(source.names)}")
     if source is not None:

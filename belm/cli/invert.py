@@ -120,7 +120,7 @@ def _noise(on: Bench) -> torch.Tensor | None:
 
 
 def _newest(back: State) -> list[torch.Tensor]:
-    """X at the newest node, both registers of a two-register method."""
+    """The states at the newest node, both registers of a two-register method."""
     return [x for x, node in zip(back.history, back.nodes, strict=True) if node == back.nodes[0]]
 
 

@@ -13,6 +13,7 @@ from belm.cli.options import (
     Embed,
     FirstNumber,
     FirstSeed,
+    Force,
     ModelDtype,
     OutFolder,
     Pictures,
@@ -51,6 +52,7 @@ def reconstruct(
     seed: FirstSeed = None,
     number: FirstNumber = 8,
     arithmetic: StoredArithmetic = None,
+    force: Force = False,
     device: StoredDevice = None,
     dtype: ModelDtype = None,
     batch_size: TaskBatch = None,
@@ -61,7 +63,7 @@ def reconstruct(
     machine = one_of("format", format, ("text", "json")) == "json"
     given = options(label, model=model, method=method, schedule=schedule, steps=steps, spacing=spacing,
                     guidance=guidance, arithmetic=arithmetic, device=device, dtype=dtype)  # fmt: skip
-    source = gather(pictures or [], state, given, bare=bare)
+    source = gather(pictures or [], state, given, bare=bare, force=force)
     found = _run(source, out, given, seed, number, batch_size, alone, embed)
     if machine:
         print_json(found)
