@@ -33,19 +33,22 @@ def bench(name: Name = None, options: Rest = None, format: TextOrJson = "text") 
             print("\n".join(f"{each:20} {says}" for each, says in found.items()))
         return 0
     file = FOLDER / f"{one_of('benchmark', name, list(found)).replace('-', '_')}.py"
-    # A benchmark is a script with options of its own, and runs as one.
+    # A benchmark is a script with options of its own, and runs as one: what lies beside it can be imported.
     sys.argv = [f"belm bench {name}", *(options or [])]
+    sys.path.insert(0, str(FOLDER))
     try:
         runpy.run_path(str(file), run_name="__main__")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
+    finally:
+        sys.path.remove(str(FOLDER))
     return 0
 
 
 def benchmarks() -> dict[str, str]:
-    """The first line of each benchmark's docstring, by name; nothing is imported."""
+    """The first line of each benchmark's docstring, by name; nothing is imported. _NAME.py is a part of another."""
     found = {}
-    for path in sorted(FOLDER.glob("*.py")):
+    for path in sorted(FOLDER.glob("[!_]*.py")):
         says = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
         found[path.stem.replace("_", "-")] = says.splitlines()[0].rstrip(".:")
     return found

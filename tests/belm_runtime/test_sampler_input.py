@@ -15,6 +15,7 @@ from belm_runtime import Grid, InputError, Sampler
 # ---- memory that belongs to others -------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore::belm_runtime.amplification.BareInversionWarning")
 @pytest.mark.parametrize("method", [*INVERTIBLE, "adams:m=3"])
 def test_nobodys_tensors_are_written_to(method: str) -> None:
     sampler, x = Sampler(method, SD15.grid(9)), noise(2, 4)
