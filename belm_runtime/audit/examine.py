@@ -1,0 +1,247 @@
+"""The audit: probe, recover, compare, measure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from belm_runtime import methods
+from belm_runtime.amplification import amplification
+from belm_runtime.audit import facts, faults, inverses, registers
+from belm_runtime.audit.candidates import Candidate, of_method
+from belm_runtime.audit.match import Match, compare, nearest
+from belm_runtime.audit.probe import Forms, NotLinearError, probe
+from belm_runtime.audit.relations import Relation, fitted, recover
+from belm_runtime.audit.report import Named, Report, RowRecord
+from belm_runtime.audit.subject import Subject
+from belm_runtime.errors import InputError
+from belm_runtime.frame import Frame
+from belm_runtime.methods import Method
+from belm_runtime.models import PREDICTIONS
+
+#: Relative deviations up to this are rounding: many schedulers keep their levels in float32.
+TOLERANCE = 1e-5
+#: Steps of the grids on which the order on smooth grids is measured.
+_FINE = (80, 160)
+#: Departures from linearity of a run in float64.
+_EXACT = 1e-10
+
+
+def audit(
+    subject: Subject, *, expect: Method | str | None = None, frame: Frame | str | None = None,
+    tolerance: float = TOLERANCE,
+) -> Report:  # fmt: skip
+    """What a sampler is, and what is wrong with it.
+
+    Args:
+        subject: the sampler, see `belm_runtime.audit.subject`.
+        expect: the method that it should be; what differs from it is then reported, not what differs from the nearest.
+        frame: the frame of the expected method; default its natural one.
+        tolerance: relative deviations up to this are rounding.
+
+    Returns:
+        The report. A sampler that draws noise or is not linear has one too, with its `failure`.
+
+    Raises:
+        InputError: a subject that cannot be run: no tensor comes out, the network is not called, and the like; an
+            expected method that does not exist on this grid.
+    """
+    grid = subject.grid
+    wanted = None if expect is None else methods.parse(expect)
+    setting: dict[str, Any] = {key: getattr(grid, key) for key in ("schedule", "spacing", "steps")}
+    setting["prediction"] = subject.prediction
+    report = Report(subject.name, setting, wanted=None if wanted is None else (str(wanted), False))
+    try:
+        forms = _finished(probe(subject, tolerance), subject)
+    except NotLinearError as error:
+        return replace(report, failure=str(error))
+    report = replace(report, setting={**setting, "calls": forms.calls}, rounding=forms.rounding, notes=_notes(forms))
+    paired = registers.is_paired(forms, grid)
+    if paired and (wanted is None or wanted.stages):
+        report = _paired(report, forms, subject, tolerance, wanted)
+    elif forms.calls == grid.steps and (wanted is None or not wanted.stages):
+        chosen = None if wanted is None else of_method(wanted, grid, subject.prediction, frame)
+        report = _single(report, forms, subject, tolerance, chosen)
+    else:
+        report = replace(report, failure=_calls(forms, wanted, paired, grid.steps))
+    if subject.invert is not None:
+        K = (report.stability or {}).get("K_inversion_x")
+        report = replace(report, inverse=inverses.check(subject, forms, tolerance, K))
+    if wanted is None or report.method is None:
+        return report
+    return replace(report, wanted=(str(wanted), report.method.exact and not report.faults))
+
+
+def _calls(forms: Forms, wanted: Method | None, paired: bool, steps: int) -> str:
+    """Why the calls of the network fit no method."""
+    if wanted is not None and (paired or forms.calls == steps):
+        return f"the network is called {'twice' if paired else 'once'} a step, not as {wanted} calls it"
+    return f"the network is called {forms.calls} times on a grid of {steps} steps: neither once nor twice a step"
+
+
+def _finished(forms: Forms, subject: Subject) -> Forms:
+    """Forms whose last row is alpha_0·D + sigma_0·eps."""
+    Z = forms.Z.copy()
+    Z[-1] *= subject.finish
+    return replace(forms, Z=Z)
+
+
+def _notes(forms: Forms) -> tuple[str, ...]:
+    if forms.clipped_at is None:
+        return ()
+    return (
+        f"values of size 1 are clipped or thresholded (first seen at call {forms.clipped_at + 1}), which cannot be "
+        f"inverted; what follows holds for values of size {forms.size:.1g}",
+    )
+
+
+# ---- one call a step -------------------------------------------------------------------------------------------------
+
+
+def _single(report: Report, forms: Forms, subject: Subject, tolerance: float, wanted: Candidate | None) -> Report:
+    grid = subject.grid
+
+    def matched(forms: Forms, prediction: str) -> tuple[Match, Match]:
+        best, own = nearest(forms, grid, prediction, tolerance)
+        if wanted is None:
+            return best, own
+        return compare(forms, wanted.on(grid, prediction), best.window, tolerance), own
+
+    found, reading = list(faults.called_at(forms, subject)), subject.prediction
+    best, own = matched(forms, reading)
+    if not best.exact:
+        for words, other, prediction in _readings(forms, subject):
+            again, catalogued = matched(other, prediction)
+            if again.exact:
+                best, own, forms, reading = again, catalogued, other, prediction
+                found.append(faults.Fault("reading", tuple(range(1, grid.steps + 1)), words))
+                break
+    relations = recover(forms, best.window, best.candidate, tolerance)
+    found += faults.differences(forms, best, relations, replace(subject, prediction=reading))
+    report = replace(
+        report, method=_named(best), nearest=_named(own), faults=tuple(found),
+        rows=tuple(_rows(forms, best, relations, subject, reading)),
+    )  # fmt: skip
+    return _measured(report, best, relations, subject, reading, tolerance)
+
+
+def _readings(forms: Forms, subject: Subject) -> list[tuple[str, Forms, str]]:
+    """Other readings of a run that no method fits: the network's output taken for something else, states unscaled."""
+    found = [
+        (f"the network's output is taken for {other!r}, but it is {subject.prediction!r}", forms, other)
+        for other in PREDICTIONS
+        if other != subject.prediction
+    ]
+    alpha = np.asarray(subject.grid.alpha, float)
+    if (alpha > 0).all() and abs(alpha[-1] - 1) > 1e-3:
+        scaled = replace(forms, Z=forms.Z * alpha[::-1, None])
+        words = "the network is given x/alpha instead of x: its input is not scaled"
+        found.append((words, scaled, subject.prediction))
+    return found
+
+
+def _named(match: Match) -> Named:
+    c = match.candidate
+    steps = tuple(n + 1 for n in match.differing)
+    return Named(c.name, str(c.frame), c.start, c.method is not None, match.exact, float(match.deviations.max()), steps)
+
+
+def _rows(forms: Forms, match: Match, relations: list[Relation], subject: Subject, prediction: str) -> list[RowRecord]:
+    alpha, sigma = np.asarray(subject.grid.alpha, float), np.asarray(subject.grid.sigma, float)
+    rows = []
+    for n, row in enumerate(relations):
+        near = replace(row, A=match.candidate.A[row.i - 1], B=match.candidate.B[row.i - 1])
+        forms_of = [faults.in_eps(r, alpha, sigma, prediction) or (r.A.tolist(), r.B.tolist()) for r in (row, near)]
+        k = [max(_length(form[part]) for form in forms_of) for part in (0, 1)]
+        (A, B), right = ((tuple(A[: k[0]]), tuple(B[: k[1]])) for A, B in forms_of)
+        rows.append(RowRecord(n + 1, row.i, float(forms.times[n]), A, B, row.C, right, float(match.deviations[n])))
+    return rows
+
+
+def _length(weights: list[float]) -> int:
+    used = [j for j, weight in enumerate(weights) if abs(weight) > 1e-9]
+    return max(used, default=0) + 1
+
+
+def _measured(
+    report: Report, match: Match, relations: list[Relation], subject: Subject, prediction: str, tolerance: float
+) -> Report:
+    """Order, inverse and stability of the main rows."""
+    main = _main(relations, match)
+    if not main:
+        note = f"{subject.grid.steps} steps are all starting steps of {match.candidate.name}: nothing can be measured"
+        return replace(report, notes=(*report.notes, note))
+    if 5 * len(main) < 4 * (len(relations) - match.candidate.k + 1):
+        note = f"the relations are not alike: order and stability are those of rows {', '.join(str(r.i) for r in main)}"
+        report = replace(report, notes=(*report.notes, note))
+    solvable = facts.invertible(main, tolerance)
+    states = max(row.window[0] for row in main)
+    rows = facts.best_frame(main, subject.grid, prediction, match.candidate.frame, states)
+    p, sizes = facts.order(rows)
+    found = {"on_this_grid": p, "frame": str(rows.frame), "conditions": sizes, "on_smooth_grids": None}
+    # Of a method of the catalogue the order is known exactly; measuring it again would only be less.
+    if p >= 0 and not (match.exact and match.candidate.method is not None):
+        found["on_smooth_grids"] = _smooth(subject, p, rows.frame, match, tolerance)
+    return replace(report, order=found, invertible=solvable, stability=facts.stability(rows, solvable[0]))
+
+
+def _main(relations: list[Relation], match: Match) -> list[Relation]:
+    """The rows after the start, less those that end a run with fewer states or slopes than most have."""
+    later = relations[match.candidate.k - 1 :]
+    if not later:
+        return []
+    windows = [row.window for row in later]
+    usual = max(set(windows), key=windows.count)
+    return [row for row in later if row.window == usual or sum(row.window) > sum(usual)]
+
+
+def _smooth(subject: Subject, p: int, frame: Frame, match: Match, tolerance: float) -> int | None:
+    """The order on smooth grids, from the same sampler with many steps.
+
+    Many steps have small weights: relations that no method is known for are recovered from float64 runs only.
+    """
+    if subject.remake is None:
+        return None
+    made = []
+    for steps in _FINE:
+        try:
+            other = subject.remake(steps)
+            forms = _finished(probe(other, tolerance), other)
+            near = match.candidate.on(other.grid, other.prediction)
+        except InputError:
+            return None
+        if not match.exact and forms.rounding > _EXACT:
+            return None
+        found = recover(forms, match.window, near, tolerance) if match.exact else fitted(forms, match.window, _EXACT)
+        main = _main(found, match)
+        states = max(row.window[0] for row in main)
+        made.append(facts.in_frame(main, other.grid, other.prediction, frame, states))
+    coarse, fine = made
+    return facts.order_smooth(coarse, fine, p) if coarse and fine else None
+
+
+# ---- two calls a step ------------------------------------------------------------------------------------------------
+
+
+def _paired(report: Report, forms: Forms, subject: Subject, tolerance: float, wanted: Method | None) -> Report:
+    found = registers.compare(forms, subject.grid, subject.prediction, tolerance, wanted)
+    differing = sorted({step for fault in found.faults for step in fault.steps})
+    exact = bool((found.deviations <= tolerance).all())
+    named = Named(
+        str(found.method), str(found.table.frame), "none", True, exact, float(found.deviations.max()), tuple(differing)
+    )
+    if exact:
+        solvable = (True, "each stage changes one register by a function of the other, so each is undone in turn")
+    elif found.read_elsewhere:
+        solvable = (False, "a stage moves a register by the network's output on that same register, which is not known "
+                           "on the way back")  # fmt: skip
+    else:
+        solvable = (False, "its stages are not EDICT's; no inverse is known")
+    K: dict[str, Any] = {}
+    for name, coordinates in (("", "frame"), ("_x", "x")):
+        for way in ("sampling", "inversion"):
+            exists = exact or way == "sampling"
+            K[f"K_{way}{name}"] = amplification(found.table, way, coordinates) if exists else None  # type: ignore[arg-type]
+    return replace(report, method=named, nearest=named, faults=found.faults, invertible=solvable, stability=K)

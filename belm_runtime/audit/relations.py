@@ -1,0 +1,174 @@
+"""From forms to relations: the fewest states and slopes that make each state, and how they differ from a candidate's.
+
+Call n is made at node i = N - n, and row i is the relation that makes node i - 1,
+
+    Z_{n+1} = Σ_j A_j Z_{n+1-j} + Σ_j B_j e_{n+1-j} + C e_1,
+
+e_m being the unit vector of p_m. The first rows do not determine their coefficients alone: what is not determined is
+taken as near as possible to a candidate's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from belm_runtime.audit.candidates import SLOPES, STATES, Candidate
+from belm_runtime.audit.probe import Forms
+
+Window = tuple[int, int]
+#: All windows, the smallest first.
+WINDOWS = sorted(((s, m) for s in range(1, STATES + 1) for m in range(1, SLOPES + 1)), key=lambda w: (sum(w), w[0]))
+
+
+@dataclass(frozen=True)
+class Relation:
+    """The recovered row i: x_{i-1} = Σ A_j x_{i-1+j} + Σ B_j p_{i-1+j} + C.
+
+    Attributes:
+        i: the node it starts from.
+        A: 5 weights of states.
+        B: 4 weights of predictions.
+        C: a constant, 0 in every correct sampler.
+        window: how many states and slopes it needs.
+        residual: what it leaves of the state it makes.
+    """
+
+    i: int
+    A: np.ndarray
+    B: np.ndarray
+    C: float
+    window: Window
+    residual: float
+
+
+def columns(forms: Forms, n: int) -> tuple[list[str], np.ndarray]:
+    """Names and forms of what may make Z_{n+1}: A_1 …, B_1 …, C."""
+    width = forms.Z.shape[1]
+    states = [(f"A_{j}", forms.Z[n + 1 - j]) for j in range(1, min(STATES, n + 1) + 1)]
+    slopes = [(f"B_{j}", np.eye(width)[n + 2 - j]) for j in range(1, min(SLOPES, n + 1) + 1)]
+    named = [*states, *slopes, ("C", np.eye(width)[-1])]
+    return [name for name, _ in named], np.stack([form for _, form in named], 1)
+
+
+def residual(forms: Forms, candidate: Candidate, n: int) -> np.ndarray:
+    """What the candidate's row leaves of Z_{n+1}."""
+    names, table = columns(forms, n)
+    return forms.Z[n + 1] - table @ expected(candidate, forms.calls - n, names)
+
+
+def expected(candidate: Candidate, i: int, names: list[str]) -> np.ndarray:
+    """The candidate's coefficients of row i by name."""
+    row = {f"A_{j}": v for j, v in enumerate(candidate.A[i - 1], 1)}
+    row |= {f"B_{j}": v for j, v in enumerate(candidate.B[i - 1], 1)} | {"C": 0.0}
+    return np.array([row[name] for name in names])
+
+
+def scale(forms: Forms, n: int) -> float:
+    """The size that deviations at step n are measured by."""
+    return max(1.0, float(np.abs(forms.Z[n + 1]).max()))
+
+
+def window_of(forms: Forms, tolerance: float) -> Window:
+    """The smallest window that fits most rows that it could be told from: those with more forms than weights."""
+    best = WINDOWS[-1]
+    for s, m in WINDOWS:
+        rows = range(s + m - 1, forms.calls)
+        fits = [_fit(forms, n, (s, m))[1] <= tolerance for n in rows]
+        if fits and 2 * sum(fits) > len(fits):
+            return s, m
+    return best
+
+
+def recover(forms: Forms, window: Window, near: Candidate, tolerance: float) -> list[Relation]:
+    """The relations of a run, rows N … 1.
+
+    Args:
+        forms: one call a step.
+        window: that of most rows.
+        near: where a row leaves its coefficients open, this candidate's are taken.
+        tolerance: of the residual.
+    """
+    found = []
+    for n in range(forms.calls):
+        names, table = columns(forms, n)
+        prior = expected(near, forms.calls - n, names)
+        deviation = difference(forms, near, n, tolerance)
+        coefficients = prior + deviation
+        if not _explains(forms, n, deviation, near, tolerance):
+            coefficients, _ = _smallest(forms, n, window, tolerance)
+        left = float(np.abs(forms.Z[n + 1] - table @ coefficients).max()) / scale(forms, n)
+        found.append(_relation(forms.calls - n, names, coefficients, left, tolerance))
+    return found
+
+
+def fitted(forms: Forms, window: Window, tolerance: float) -> list[Relation]:
+    """Rows N … 1 without a candidate: the weights of the window, or of the smallest that fits."""
+    found = []
+    for n in range(forms.calls):
+        names, _ = columns(forms, n)
+        weights, left = _smallest(forms, n, window, tolerance)
+        found.append(_relation(forms.calls - n, names, weights, left, tolerance))
+    return found
+
+
+def difference(forms: Forms, near: Candidate, n: int, tolerance: float, most: int = 3) -> np.ndarray:
+    """The change of the fewest coefficients that makes the candidate's row true, the first ones before others.
+
+    One column, then two, up to `most`, then all; zeros where the row is true already.
+    """
+    names, table = columns(forms, n)
+    left = residual(forms, near, n)
+    change, size = np.zeros(len(names)), scale(forms, n)
+    if np.abs(left).max() <= tolerance * size:
+        return change
+    order = sorted(range(len(names)), key=lambda c: (names[c] == "C", int(names[c][2:] or 0), names[c]))
+    for count in range(1, most + 1):
+        for chosen in combinations(order, count):
+            picked = table[:, chosen]
+            solved, *_ = np.linalg.lstsq(picked, left, rcond=None)
+            if np.abs(left - picked @ solved).max() <= tolerance * size:
+                change[list(chosen)] = solved
+                return change
+    solved, *_ = np.linalg.lstsq(table, left, rcond=None)
+    return solved
+
+
+def changes(forms: Forms, near: Candidate, n: int, tolerance: float) -> int:
+    """How many coefficients of a candidate's row have to change; more than two count as all."""
+    return int(np.count_nonzero(difference(forms, near, n, tolerance, most=2)))
+
+
+def _explains(forms: Forms, n: int, change: np.ndarray, near: Candidate, tolerance: float) -> bool:
+    _, table = columns(forms, n)
+    return bool(np.abs(residual(forms, near, n) - table @ change).max() <= tolerance * scale(forms, n))
+
+
+def _fit(forms: Forms, n: int, window: Window) -> tuple[np.ndarray, float]:
+    """The weights of a window and what they leave, relative."""
+    names, table = columns(forms, n)
+    inside = [c for c, name in enumerate(names) if name == "C" or int(name[2:]) <= window["AB".index(name[0])]]
+    solved, *_ = np.linalg.lstsq(table[:, inside], forms.Z[n + 1], rcond=None)
+    weights = np.zeros(len(names))
+    weights[inside] = solved
+    return weights, float(np.abs(forms.Z[n + 1] - table @ weights).max()) / scale(forms, n)
+
+
+def _smallest(forms: Forms, n: int, window: Window, tolerance: float) -> tuple[np.ndarray, float]:
+    """The weights of the given window, or of the smallest that fits."""
+    for candidate in (window, *WINDOWS):
+        weights, left = _fit(forms, n, candidate)
+        if left <= tolerance:
+            break
+    return weights, left
+
+
+def _relation(i: int, names: list[str], weights: np.ndarray, left: float, tolerance: float) -> Relation:
+    found = dict(zip(names, weights.tolist(), strict=True))
+    A = np.array([found.get(f"A_{j}", 0.0) for j in range(1, STATES + 1)])
+    B = np.array([found.get(f"B_{j}", 0.0) for j in range(1, SLOPES + 1)])
+    small = min(tolerance / 100, 1e-8)
+    used = [int(np.flatnonzero(np.abs(v) > small).max(initial=0)) + 1 for v in (A, B)]
+    return Relation(i, A, B, found["C"], (used[0], used[1]), left)
