@@ -11,22 +11,18 @@ from belm_runtime import methods
 from belm_runtime.amplification import amplification
 from belm_runtime.audit import facts, faults, inverses, registers
 from belm_runtime.audit.candidates import Candidate, of_method
-from belm_runtime.audit.match import Match, compare, nearest
+from belm_runtime.audit.match import Match, compare, matches, nearest
+from belm_runtime.audit.measure import measured
 from belm_runtime.audit.probe import Forms, NotLinearError, probe
-from belm_runtime.audit.relations import Relation, fitted, recover
+from belm_runtime.audit.relations import Relation, recover
 from belm_runtime.audit.report import Named, Report, RowRecord
 from belm_runtime.audit.subject import Subject
-from belm_runtime.errors import InputError
 from belm_runtime.frame import Frame
 from belm_runtime.methods import Method
 from belm_runtime.models import PREDICTIONS
 
 #: Relative deviations up to this are rounding: many schedulers keep their levels in float32.
 TOLERANCE = 1e-5
-#: Steps of the grids on which the order on smooth grids is measured.
-_FINE = (80, 160)
-#: Departures from linearity of a run in float64.
-_EXACT = 1e-10
 
 
 def audit(
@@ -54,7 +50,7 @@ def audit(
     setting["prediction"] = subject.prediction
     report = Report(subject.name, setting, wanted=None if wanted is None else (str(wanted), False))
     try:
-        forms = _finished(probe(subject, tolerance), subject)
+        forms = probe(subject, tolerance)
     except NotLinearError as error:
         return replace(report, failure=str(error))
     report = replace(report, setting={**setting, "calls": forms.calls}, rounding=forms.rounding, notes=_notes(forms))
@@ -81,13 +77,6 @@ def _calls(forms: Forms, wanted: Method | None, paired: bool, steps: int) -> str
     return f"the network is called {forms.calls} times on a grid of {steps} steps: neither once nor twice a step"
 
 
-def _finished(forms: Forms, subject: Subject) -> Forms:
-    """Forms whose last row is alpha_0·D + sigma_0·eps."""
-    Z = forms.Z.copy()
-    Z[-1] *= subject.finish
-    return replace(forms, Z=Z)
-
-
 def _notes(forms: Forms) -> tuple[str, ...]:
     if forms.clipped_at is None:
         return ()
@@ -101,30 +90,39 @@ def _notes(forms: Forms) -> tuple[str, ...]:
 
 
 def _single(report: Report, forms: Forms, subject: Subject, tolerance: float, wanted: Candidate | None) -> Report:
-    grid = subject.grid
-
-    def matched(forms: Forms, prediction: str) -> tuple[Match, Match]:
-        best, own = nearest(forms, grid, prediction, tolerance)
-        if wanted is None:
-            return best, own
-        return compare(forms, wanted.on(grid, prediction), best.window, tolerance), own
-
-    found, reading = list(faults.called_at(forms, subject)), subject.prediction
-    best, own = matched(forms, reading)
-    if not best.exact:
+    grid, reading = subject.grid, subject.prediction
+    found = list(faults.called_at(forms, subject))
+    known = _ranked(forms, subject, reading, wanted, tolerance)
+    if not known:
+        return replace(report, failure=f"no method has finite coefficients on this grid for prediction {reading!r}")
+    if not known[0].exact:
         for words, other, prediction in _readings(forms, subject):
-            again, catalogued = matched(other, prediction)
-            if again.exact:
-                best, own, forms, reading = again, catalogued, other, prediction
+            again = _ranked(other, subject, prediction, wanted, tolerance)
+            if again and again[0].exact:
+                known, forms, reading = again, other, prediction
                 found.append(faults.Fault("reading", tuple(range(1, grid.steps + 1)), words))
                 break
+    best = known[0] if wanted else nearest(forms, known)
+    own = (
+        best
+        if best.candidate.method and not wanted
+        else nearest(forms, [m for m in known[bool(wanted) :] if m.candidate.method])
+    )
     relations = recover(forms, best.window, best.candidate, tolerance)
     found += faults.differences(forms, best, relations, replace(subject, prediction=reading))
     report = replace(
         report, method=_named(best), nearest=_named(own), faults=tuple(found),
         rows=tuple(_rows(forms, best, relations, subject, reading)),
     )  # fmt: skip
-    return _measured(report, best, relations, subject, reading, tolerance)
+    return measured(report, best, relations, subject, reading, tolerance)
+
+
+def _ranked(forms: Forms, subject: Subject, prediction: str, wanted: Candidate | None, tolerance: float) -> list[Match]:
+    """All methods by their distance, the expected one before all others."""
+    known = matches(forms, subject.grid, prediction, tolerance)
+    if wanted is None or not known:
+        return known
+    return [compare(forms, wanted.on(subject.grid, prediction), known[0].window, tolerance), *known]
 
 
 def _readings(forms: Forms, subject: Subject) -> list[tuple[str, Forms, str]]:
@@ -165,63 +163,6 @@ def _length(weights: list[float]) -> int:
     return max(used, default=0) + 1
 
 
-def _measured(
-    report: Report, match: Match, relations: list[Relation], subject: Subject, prediction: str, tolerance: float
-) -> Report:
-    """Order, inverse and stability of the main rows."""
-    main = _main(relations, match)
-    if not main:
-        note = f"{subject.grid.steps} steps are all starting steps of {match.candidate.name}: nothing can be measured"
-        return replace(report, notes=(*report.notes, note))
-    if 5 * len(main) < 4 * (len(relations) - match.candidate.k + 1):
-        note = f"the relations are not alike: order and stability are those of rows {', '.join(str(r.i) for r in main)}"
-        report = replace(report, notes=(*report.notes, note))
-    solvable = facts.invertible(main, tolerance)
-    states = max(row.window[0] for row in main)
-    rows = facts.best_frame(main, subject.grid, prediction, match.candidate.frame, states)
-    p, sizes = facts.order(rows)
-    found = {"on_this_grid": p, "frame": str(rows.frame), "conditions": sizes, "on_smooth_grids": None}
-    # Of a method of the catalogue the order is known exactly; measuring it again would only be less.
-    if p >= 0 and not (match.exact and match.candidate.method is not None):
-        found["on_smooth_grids"] = _smooth(subject, p, rows.frame, match, tolerance)
-    return replace(report, order=found, invertible=solvable, stability=facts.stability(rows, solvable[0]))
-
-
-def _main(relations: list[Relation], match: Match) -> list[Relation]:
-    """The rows after the start, less those that end a run with fewer states or slopes than most have."""
-    later = relations[match.candidate.k - 1 :]
-    if not later:
-        return []
-    windows = [row.window for row in later]
-    usual = max(set(windows), key=windows.count)
-    return [row for row in later if row.window == usual or sum(row.window) > sum(usual)]
-
-
-def _smooth(subject: Subject, p: int, frame: Frame, match: Match, tolerance: float) -> int | None:
-    """The order on smooth grids, from the same sampler with many steps.
-
-    Many steps have small weights: relations that no method is known for are recovered from float64 runs only.
-    """
-    if subject.remake is None:
-        return None
-    made = []
-    for steps in _FINE:
-        try:
-            other = subject.remake(steps)
-            forms = _finished(probe(other, tolerance), other)
-            near = match.candidate.on(other.grid, other.prediction)
-        except InputError:
-            return None
-        if not match.exact and forms.rounding > _EXACT:
-            return None
-        found = recover(forms, match.window, near, tolerance) if match.exact else fitted(forms, match.window, _EXACT)
-        main = _main(found, match)
-        states = max(row.window[0] for row in main)
-        made.append(facts.in_frame(main, other.grid, other.prediction, frame, states))
-    coarse, fine = made
-    return facts.order_smooth(coarse, fine, p) if coarse and fine else None
-
-
 # ---- two calls a step ------------------------------------------------------------------------------------------------
 
 
@@ -239,9 +180,9 @@ def _paired(report: Report, forms: Forms, subject: Subject, tolerance: float, wa
                            "on the way back")  # fmt: skip
     else:
         solvable = (False, "its stages are not EDICT's; no inverse is known")
-    K: dict[str, Any] = {}
-    for name, coordinates in (("", "frame"), ("_x", "x")):
-        for way in ("sampling", "inversion"):
-            exists = exact or way == "sampling"
-            K[f"K_{way}{name}"] = amplification(found.table, way, coordinates) if exists else None  # type: ignore[arg-type]
-    return replace(report, method=named, nearest=named, faults=found.faults, invertible=solvable, stability=K)
+    report = replace(report, method=named, nearest=named, faults=found.faults, invertible=solvable)
+    if not exact:
+        return report
+    K = {f"K_{way}": amplification(found.table, way, "frame") for way in facts.WAYS}
+    K |= {f"K_{way}_x": amplification(found.table, way, "x") for way in facts.WAYS}
+    return replace(report, stability=K)

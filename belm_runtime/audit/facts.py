@@ -22,7 +22,6 @@ import numpy as np
 
 from belm_runtime.amplification import Direction, companions, growth
 from belm_runtime.audit.relations import Relation
-from belm_runtime.errors import InputError
 from belm_runtime.frame import Frame
 from belm_runtime.grid import Grid
 
@@ -135,7 +134,7 @@ def invertible(relations: Sequence[Relation], tolerance: float) -> tuple[bool, s
         if slopes >= states:
             return False, (
                 f"row {row.i} has no state older than its oldest prediction, B_{slopes} = {row.B[slopes - 1]:.6g}: "
-                f"x_{row.i + slopes - 1} is wanted by the network before it is known"
+                f"on the way back the network needs x_{row.i + slopes - 1} before it is known"
             )
         if abs(row.A[states - 1]) <= tolerance:
             return False, f"row {row.i} has A_{states} = {row.A[states - 1]:.3g}"
@@ -163,14 +162,8 @@ def frames_of(grid: Grid) -> list[Frame]:
     return [Frame.parse(name) for name in (("noise", "flow") if grid.sigma[0] == 0 else ("noise", "flow", "data"))]
 
 
-def best_frame(relations: Sequence[Relation], grid: Grid, prediction: str, first: Frame, states: int) -> InFrame:
-    """The rows in the frame where their order is highest, the first frame before others.
-
-    Raises:
-        InputError: no frame is finite on these rows.
-    """
+def best_frame(relations: Sequence[Relation], grid: Grid, prediction: str, first: Frame, states: int) -> InFrame | None:
+    """The rows in the frame where their order is highest, the first frame before others; None if none is finite."""
     made = [in_frame(relations, grid, prediction, frame, states) for frame in (first, *frames_of(grid))]
     found = [rows for rows in made if rows is not None and len(rows.nodes)]
-    if not found:
-        raise InputError("no frame has finite coefficients on this grid")
-    return max(found, key=lambda rows: order(rows)[0])
+    return max(found, key=lambda rows: order(rows)[0], default=None)

@@ -77,7 +77,7 @@ def _row(forms: Forms, match: Match, relation: Relation, subject: Subject, n: in
             )
         return "constant", f"the constant {left[-1]:.6g} is added, which no linear method has"
     names, _ = columns_of(forms, n)
-    change = difference(forms, near, n, tolerance)
+    change = difference(forms, near, n, match.window, tolerance)
     right = expected(near, relation.i, names)
     changed = [c for c in np.flatnonzero(np.abs(change) > tolerance / 10).tolist() if names[c] != "C"]
     if words := _level(near, relation, subject, forms, n):

@@ -3,7 +3,7 @@
 Two tests. The *replay* answers the inverse's calls with the outputs that sampling got at the same times: an inverse
 then has to pass through the very states on which sampling called the network, and to end at x_N. It tells apart two
 things that a figure of error cannot: whether the algebra of each step is undone, and whether the network is asked at
-the state that it was asked at before. The *live* run uses a smooth nonlinear network both ways and measures what is left.
+the states that it was asked at before. The *live* run uses a smooth nonlinear network both ways and measures the rest.
 """
 
 from __future__ import annotations

@@ -10,18 +10,18 @@ run; then the one with the window of the run, then with the smallest deviations.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 
 from belm_runtime.audit.candidates import SOLVER, Candidate, Line, fixed, lines
 from belm_runtime.audit.probe import Forms
-from belm_runtime.audit.relations import Window, changes, residual, scale, window_of
+from belm_runtime.audit.relations import Relation, Window, difference, fitted, residual, scale, window_of
 from belm_runtime.errors import InputError
 from belm_runtime.grid import Grid
 
-#: How many candidates are compared coefficient by coefficient.
+#: How many candidates of each kind are compared coefficient by coefficient.
 _SHORTLIST = 12
 #: A fitted parameter this near to a simple fraction is that fraction.
 _SIMPLE, _NEAR = 100, 2e-4
@@ -36,12 +36,14 @@ class Match:
         deviations: for rows N … 1 what the row leaves, relative to the size of the state.
         tolerance: what counts as rounding.
         window: (states, slopes) that most rows of the run need.
+        fitted: whether a parameter was found from the run: it makes any run look nearer, so counts against it.
     """
 
     candidate: Candidate
     deviations: np.ndarray
     tolerance: float
     window: Window
+    fitted: bool = False
 
     @property
     def exact(self) -> bool:
@@ -54,38 +56,39 @@ class Match:
         return np.flatnonzero(~(self.deviations <= self.tolerance)).tolist()
 
     @property
-    def _rank(self) -> tuple[int, int, int, float]:
+    def _rank(self) -> tuple[int, int, int, int, float]:
         count = len(self.differing)
         most = count if 2 * count <= len(self.deviations) else len(self.deviations)
-        return (most, self.candidate.window != self.window, self.candidate.name == SOLVER and most > 0,
+        return (most, self.candidate.window != self.window, self.candidate.name == SOLVER and most > 0, self.fitted,
                 float(np.minimum(self.deviations, 1).sum()))  # fmt: skip
 
 
-def nearest(forms: Forms, grid: Grid, prediction: str, tolerance: float) -> tuple[Match, Match]:
-    """The nearest method, and the nearest of the catalogue; the same unless the first is none of the catalogue's."""
+def matches(forms: Forms, grid: Grid, prediction: str, tolerance: float) -> list[Match]:
+    """How far a run is from every method that is looked for, the nearest by rows first.
+
+    Members with a fitted parameter are made only where no other method matches.
+    """
     window = window_of(forms, tolerance)
     known = [compare(forms, c, window, tolerance) for c in fixed(grid, prediction)]
-    if not any(match.exact and match.candidate.method for match in known):
-        fitted = [compare(forms, c, window, tolerance) for c in _fitted(forms, grid, prediction)]
-        first = min(known, key=lambda match: match._rank)
-        # A parameter that is free to fit is no evidence unless more rows hold by it.
-        known += [match for match in fitted if match._rank[:2] < first._rank[:2]]
-    own = [match for match in known if match.candidate.method is not None]
-    return _best(forms, known), _best(forms, own)
+    if known and not any(match.exact and match.candidate.method for match in known):
+        members = _fitted(forms, grid, prediction, window)
+        known += [replace(compare(forms, c, window, tolerance), fitted=True) for c in members]
+    return sorted(known, key=lambda match: match._rank)
 
 
-def _best(forms: Forms, matches: list[Match]) -> Match:
-    """The nearest: by rows that hold, then by changed coefficients among the first few."""
-    first, *others = sorted(matches, key=lambda match: match._rank)[:_SHORTLIST]
-    if first.exact:
-        return first
-    return min([first, *others], key=lambda match: (match._rank[0], _changes(forms, match), *match._rank[1:]))
+def nearest(forms: Forms, known: list[Match]) -> Match:
+    """The nearest of ranked matches: by rows that hold, then by changed coefficients among the first few."""
+    if known[0].exact:
+        return known[0]
+    shortlist = [m for kind in (False, True) for m in [m for m in known if m.fitted is kind][:_SHORTLIST]]
+    return min(shortlist, key=lambda match: (match._rank[0], _changes(forms, match), *match._rank[1:]))
 
 
 def _changes(forms: Forms, match: Match) -> float:
     """How many coefficients of a row that does not hold have to change, on average."""
-    counts = [changes(forms, match.candidate, n, match.tolerance) for n in match.differing]
-    return sum(counts) / len(counts)
+    near, window = match.candidate, match.window
+    counts = [np.count_nonzero(difference(forms, near, n, window, match.tolerance)) for n in match.differing]
+    return float(np.mean(counts)) + 0.5 * match.fitted
 
 
 def compare(forms: Forms, candidate: Candidate, window: Window, tolerance: float) -> Match:
@@ -105,19 +108,32 @@ def folded(left: np.ndarray, n: int) -> np.ndarray:
     return together
 
 
-def _fitted(forms: Forms, grid: Grid, prediction: str) -> Iterator[Candidate]:
+def _fitted(forms: Forms, grid: Grid, prediction: str, window: Window) -> Iterator[Candidate]:
+    """Members with the parameter that whole rows ask for, and with the one that their oldest state asks for."""
+    own = fitted(forms, window, 1e-9)
     for line in lines(grid, prediction):
-        value = _parameter(forms, line)
-        if value is None:
-            continue
-        try:
-            yield line.member(value, grid, prediction)
-        except InputError:
-            continue
+        for value in {_simple(_of_rows(forms, line)), _simple(_of_oldest(own, line))}:
+            if value is None:
+                continue
+            try:
+                yield line.member(value, grid, prediction)
+            except InputError:
+                continue
 
 
-def _parameter(forms: Forms, line: Line) -> Fraction | None:
-    """The median of the values that the main rows ask for."""
+def _of_oldest(own: list[Relation], line: Line) -> list[float]:
+    """Values by the weight A_k, which faults in the slopes do not touch."""
+    first, second = map(float, line.values)
+    k, found = line.low.k, []
+    for row in own[k - 1 :]:
+        low, high = line.low.A[row.i - 1, k - 1], line.high.A[row.i - 1, k - 1]
+        if high != low:
+            found.append(first + (row.A[k - 1] - low) / (high - low) * (second - first))
+    return found
+
+
+def _of_rows(forms: Forms, line: Line) -> list[float]:
+    """Values by what the rows leave."""
     first, second = line.values
     found = []
     for n in range(line.low.k - 1, forms.calls):
@@ -125,6 +141,11 @@ def _parameter(forms: Forms, line: Line) -> Fraction | None:
         slope = (high - low) / float(second - first)
         if (size := float(slope @ slope)) > 0:
             found.append(float(first) - float(low @ slope) / size)
+    return found
+
+
+def _simple(found: list[float]) -> Fraction | None:
+    """The median, as a simple fraction if it is near one."""
     if not found:
         return None
     value = float(np.median(found))

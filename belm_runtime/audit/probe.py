@@ -98,6 +98,8 @@ def probe(subject: Subject, tolerance: float = 1e-5) -> Forms:
     for size in SIZES:
         forms, where = _measure(subject, count, size, tolerance)
         if where is None:
+            # The last row is alpha_0·D + sigma_0·eps too, wherever the subject ends.
+            forms.Z[-1] *= subject.finish
             return Forms(forms.Z, forms.times, size, clipped, forms.rounding)
         clipped = where if clipped is None else clipped
     raise NotLinearError(

@@ -10,6 +10,7 @@ taken as near as possible to a candidate's.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -95,7 +96,7 @@ def recover(forms: Forms, window: Window, near: Candidate, tolerance: float) -> 
     for n in range(forms.calls):
         names, table = columns(forms, n)
         prior = expected(near, forms.calls - n, names)
-        deviation = difference(forms, near, n, tolerance)
+        deviation = difference(forms, near, n, window, tolerance)
         coefficients = prior + deviation
         if not _explains(forms, n, deviation, near, tolerance):
             coefficients, _ = _smallest(forms, n, window, tolerance)
@@ -114,31 +115,49 @@ def fitted(forms: Forms, window: Window, tolerance: float) -> list[Relation]:
     return found
 
 
-def difference(forms: Forms, near: Candidate, n: int, tolerance: float, most: int = 3) -> np.ndarray:
-    """The change of the fewest coefficients that makes the candidate's row true, the first ones before others.
+def difference(forms: Forms, near: Candidate, n: int, window: Window, tolerance: float) -> np.ndarray:
+    """The simplest change of coefficients that makes the candidate's row true; zeros where it is true already.
 
-    One column, then two, up to `most`, then all; zeros where the row is true already.
+    In this order: one coefficient, two that changed places, any two (where the row determines them), all that the
+    window of the run holds, all there are.
     """
     names, table = columns(forms, n)
-    left = residual(forms, near, n)
-    change, size = np.zeros(len(names)), scale(forms, n)
-    if np.abs(left).max() <= tolerance * size:
-        return change
-    order = sorted(range(len(names)), key=lambda c: (names[c] == "C", int(names[c][2:] or 0), names[c]))
-    for count in range(1, most + 1):
-        for chosen in combinations(order, count):
-            picked = table[:, chosen]
-            solved, *_ = np.linalg.lstsq(picked, left, rcond=None)
-            if np.abs(left - picked @ solved).max() <= tolerance * size:
-                change[list(chosen)] = solved
-                return change
-    solved, *_ = np.linalg.lstsq(table, left, rcond=None)
-    return solved
+    left, size, count = residual(forms, near, n), scale(forms, n), len(names)
+    right = expected(near, forms.calls - n, names)
+    both = max(window[0], near.window[0]), max(window[1], near.window[1])
+    order = sorted(range(count), key=lambda c: (names[c] == "C", int(names[c][2:] or 0), names[c]))
+    pairs = list(combinations(order, 2))
+    # Forms of step n have n + 3 coordinates: x_N, p_0 … p_n and 1.
+    determined = sum(_within(name, window) for name in names) <= n + 3
+
+    def solved(sets: Sequence[Sequence[int]]) -> Iterator[np.ndarray]:
+        parts = np.stack([table[:, list(chosen)] for chosen in sets])
+        for chosen, weights in zip(sets, np.linalg.pinv(parts) @ left, strict=True):
+            change = np.zeros(count)
+            change[list(chosen)] = weights
+            yield change
+
+    def ways() -> Iterator[np.ndarray]:
+        yield np.zeros(count)
+        yield from solved([[c] for c in order])
+        yield from (_swap(right, p, q) for p, q in pairs if right[p] * right[q] != 0 and names[p][0] == names[q][0])
+        if determined:
+            yield from solved(pairs)
+        yield from solved([[c for c in order if _within(names[c], both)]])
+
+    enough = (change for change in ways() if np.abs(left - table @ change).max() <= tolerance * size)
+    found = next(enough, None)
+    return next(solved([order])) if found is None else found
 
 
-def changes(forms: Forms, near: Candidate, n: int, tolerance: float) -> int:
-    """How many coefficients of a candidate's row have to change; more than two count as all."""
-    return int(np.count_nonzero(difference(forms, near, n, tolerance, most=2)))
+def _swap(right: np.ndarray, p: int, q: int) -> np.ndarray:
+    change = np.zeros(len(right))
+    change[p], change[q] = right[q] - right[p], right[p] - right[q]
+    return change
+
+
+def _within(name: str, window: Window) -> bool:
+    return name == "C" or int(name[2:]) <= window["AB".index(name[0])]
 
 
 def _explains(forms: Forms, n: int, change: np.ndarray, near: Candidate, tolerance: float) -> bool:
@@ -149,7 +168,7 @@ def _explains(forms: Forms, n: int, change: np.ndarray, near: Candidate, toleran
 def _fit(forms: Forms, n: int, window: Window) -> tuple[np.ndarray, float]:
     """The weights of a window and what they leave, relative."""
     names, table = columns(forms, n)
-    inside = [c for c, name in enumerate(names) if name == "C" or int(name[2:]) <= window["AB".index(name[0])]]
+    inside = [c for c, name in enumerate(names) if _within(name, window)]
     solved, *_ = np.linalg.lstsq(table[:, inside], forms.Z[n + 1], rcond=None)
     weights = np.zeros(len(names))
     weights[inside] = solved
