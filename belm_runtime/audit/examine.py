@@ -10,8 +10,8 @@ import numpy as np
 from belm_runtime import methods
 from belm_runtime.amplification import amplification
 from belm_runtime.audit import facts, faults, inverses, registers
-from belm_runtime.audit.candidates import Candidate, of_method
-from belm_runtime.audit.match import Match, compare, matches, nearest
+from belm_runtime.audit.candidates import Candidate, fixed, of_method
+from belm_runtime.audit.match import Match, compare, holding, matches, nearest
 from belm_runtime.audit.measure import measured
 from belm_runtime.audit.probe import Forms, NotLinearError, probe
 from belm_runtime.audit.relations import Relation, recover
@@ -92,22 +92,18 @@ def _notes(forms: Forms) -> tuple[str, ...]:
 def _single(report: Report, forms: Forms, subject: Subject, tolerance: float, wanted: Candidate | None) -> Report:
     grid, reading = subject.grid, subject.prediction
     found = list(faults.called_at(forms, subject))
-    known = _ranked(forms, subject, reading, wanted, tolerance)
+    known = matches(forms, grid, reading, tolerance)
     if not known:
         return replace(report, failure=f"no method has finite coefficients on this grid for prediction {reading!r}")
-    if not known[0].exact:
+    own = nearest(forms, [match for match in known if match.candidate.method])
+    best = nearest(forms, known) if wanted is None else compare(forms, wanted, known[0].window, tolerance)
+    if not best.exact:
         for words, other, prediction in _readings(forms, subject):
-            again = _ranked(other, subject, prediction, wanted, tolerance)
-            if again and again[0].exact:
-                known, forms, reading = again, other, prediction
+            tried = fixed(grid, prediction) if wanted is None else [wanted.on(grid, prediction)]
+            if (match := holding(other, tried, tolerance)) is not None:
+                best, own, forms, reading = match, match, other, prediction
                 found.append(faults.Fault("reading", tuple(range(1, grid.steps + 1)), words))
                 break
-    best = known[0] if wanted else nearest(forms, known)
-    own = (
-        best
-        if best.candidate.method and not wanted
-        else nearest(forms, [m for m in known[bool(wanted) :] if m.candidate.method])
-    )
     relations = recover(forms, best.window, best.candidate, tolerance)
     found += faults.differences(forms, best, relations, replace(subject, prediction=reading))
     report = replace(
@@ -115,14 +111,6 @@ def _single(report: Report, forms: Forms, subject: Subject, tolerance: float, wa
         rows=tuple(_rows(forms, best, relations, subject, reading)),
     )  # fmt: skip
     return measured(report, best, relations, subject, reading, tolerance)
-
-
-def _ranked(forms: Forms, subject: Subject, prediction: str, wanted: Candidate | None, tolerance: float) -> list[Match]:
-    """All methods by their distance, the expected one before all others."""
-    known = matches(forms, subject.grid, prediction, tolerance)
-    if wanted is None or not known:
-        return known
-    return [compare(forms, wanted.on(subject.grid, prediction), known[0].window, tolerance), *known]
 
 
 def _readings(forms: Forms, subject: Subject) -> list[tuple[str, Forms, str]]:

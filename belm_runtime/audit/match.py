@@ -9,7 +9,7 @@ run; then the one with the window of the run, then with the smallest deviations.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from belm_runtime.audit.candidates import SOLVER, Candidate, Line, fixed, lines
 from belm_runtime.audit.probe import Forms
-from belm_runtime.audit.relations import Relation, Window, difference, fitted, residual, scale, window_of
+from belm_runtime.audit.relations import Relation, Window, columns, difference, fitted, residual, scale, window_of
 from belm_runtime.errors import InputError
 from belm_runtime.grid import Grid
 
@@ -56,11 +56,11 @@ class Match:
         return np.flatnonzero(~(self.deviations <= self.tolerance)).tolist()
 
     @property
-    def _rank(self) -> tuple[int, int, int, int, float]:
+    def _rank(self) -> tuple[int, int, int, int, int, float]:
         count = len(self.differing)
         most = count if 2 * count <= len(self.deviations) else len(self.deviations)
         return (most, self.candidate.window != self.window, self.candidate.name == SOLVER and most > 0, self.fitted,
-                float(np.minimum(self.deviations, 1).sum()))  # fmt: skip
+                count, float(np.minimum(self.deviations, 1).sum()))  # fmt: skip
 
 
 def matches(forms: Forms, grid: Grid, prediction: str, tolerance: float) -> list[Match]:
@@ -85,19 +85,36 @@ def nearest(forms: Forms, known: list[Match]) -> Match:
 
 
 def _changes(forms: Forms, match: Match) -> float:
-    """How many coefficients of a row that does not hold have to change, on average."""
-    near, window = match.candidate, match.window
-    counts = [np.count_nonzero(difference(forms, near, n, window, match.tolerance)) for n in match.differing]
+    """At how many nodes the terms of a row that does not hold have to change, on average.
+
+    A slope enters a row as its A_j and its B_j, so the two count once.
+    """
+    near, window, counts = match.candidate, match.window, []
+    for n in match.differing:
+        names, _ = columns(forms, n)
+        changed = np.flatnonzero(difference(forms, near, n, window, match.tolerance))
+        counts.append(len({names[c][2:] for c in changed}))
     return float(np.mean(counts)) + 0.5 * match.fitted
 
 
 def compare(forms: Forms, candidate: Candidate, window: Window, tolerance: float) -> Match:
     """How far a run is from a candidate; window: what most rows of the run need."""
-    left = [np.abs(folded(residual(forms, candidate, n), n)).max() / scale(forms, n) for n in range(forms.calls)]
-    plain = [np.abs(residual(forms, candidate, n)).max() / scale(forms, n) for n in range(forms.calls)]
-    # A row that holds once a constant is read as a prediction's weight is nearer, but does not hold.
-    values = np.where(np.array(plain) <= tolerance, plain, np.maximum(left, 2 * tolerance))
-    return Match(candidate, values, tolerance, window)
+    values = []
+    for n in range(forms.calls):
+        left, size = residual(forms, candidate, n), scale(forms, n)
+        plain = float(np.abs(left).max()) / size
+        # A row that holds once a constant is read as a prediction's weight is nearer, but does not hold.
+        values.append(plain if plain <= tolerance else max(float(np.abs(folded(left, n)).max()) / size, 2 * tolerance))
+    return Match(candidate, np.array(values), tolerance, window)
+
+
+def holding(forms: Forms, candidates: Iterable[Candidate], tolerance: float) -> Match | None:
+    """The first candidate whose rows all hold; the last rows, which tell methods apart, are looked at first."""
+    for candidate in candidates:
+        rows = range(forms.calls - 1, -1, -1)
+        if all(np.abs(residual(forms, candidate, n)).max() <= tolerance * scale(forms, n) for n in rows):
+            return compare(forms, candidate, window_of(forms, tolerance), tolerance)
+    return None
 
 
 def folded(left: np.ndarray, n: int) -> np.ndarray:

@@ -53,7 +53,7 @@ class Script:
         return self.outputs[n].to(x.dtype)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Forms:
     """The answer of a sampler.
 

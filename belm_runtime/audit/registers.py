@@ -130,7 +130,7 @@ def _fitted(forms: Forms, grid: Grid, prediction: str, call: int) -> Fraction:
         return found[call]
 
     p, q = 1.0, 0.5
-    for _ in range(6):
+    for _ in range(40):
         here, there = seen(p) - forms.Z[call], seen(q) - forms.Z[call]
         slope = (here - there) / (p - q)
         if (size := float(slope @ slope)) == 0 or not np.isfinite(size):

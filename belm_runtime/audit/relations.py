@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
@@ -45,6 +46,7 @@ class Relation:
     residual: float
 
 
+@lru_cache(maxsize=1024)
 def columns(forms: Forms, n: int) -> tuple[list[str], np.ndarray]:
     """Names and forms of what may make Z_{n+1}: A_1 …, B_1 …, C."""
     width = forms.Z.shape[1]
@@ -118,17 +120,19 @@ def fitted(forms: Forms, window: Window, tolerance: float) -> list[Relation]:
 def difference(forms: Forms, near: Candidate, n: int, window: Window, tolerance: float) -> np.ndarray:
     """The simplest change of coefficients that makes the candidate's row true; zeros where it is true already.
 
-    In this order: one coefficient, two that changed places, any two (where the row determines them), all that the
-    window of the run holds, all there are.
+    In this order: one coefficient, two that changed places, any two (where the row determines them), all in the window
+    of the run, in that of run and candidate, all there are.
     """
     names, table = columns(forms, n)
     left, size, count = residual(forms, near, n), scale(forms, n), len(names)
     right = expected(near, forms.calls - n, names)
     both = max(window[0], near.window[0]), max(window[1], near.window[1])
     order = sorted(range(count), key=lambda c: (names[c] == "C", int(names[c][2:] or 0), names[c]))
-    pairs = list(combinations(order, 2))
-    # Forms of step n have n + 3 coordinates: x_N, p_0 … p_n and 1.
+    # Forms of step n have n + 3 coordinates: x_N, p_0 … p_n and 1. Early ones are explained by almost any coefficients,
+    # so only those that are used elsewhere are asked.
     determined = sum(_within(name, window) for name in names) <= n + 3
+    likely = [c for c in order if n >= sum(both) or _within(names[c], both)]
+    pairs = list(combinations(likely, 2))
 
     def solved(sets: Sequence[Sequence[int]]) -> Iterator[np.ndarray]:
         parts = np.stack([table[:, list(chosen)] for chosen in sets])
@@ -139,11 +143,12 @@ def difference(forms: Forms, near: Candidate, n: int, window: Window, tolerance:
 
     def ways() -> Iterator[np.ndarray]:
         yield np.zeros(count)
-        yield from solved([[c] for c in order])
+        yield from solved([[c] for c in likely])
         yield from (_swap(right, p, q) for p, q in pairs if right[p] * right[q] != 0 and names[p][0] == names[q][0])
         if determined:
             yield from solved(pairs)
-        yield from solved([[c for c in order if _within(names[c], both)]])
+        for block in (window, both):
+            yield from solved([[c for c in order if _within(names[c], block)]])
 
     enough = (change for change in ways() if np.abs(left - table @ change).max() <= tolerance * size)
     found = next(enough, None)
