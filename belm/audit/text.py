@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from belm_runtime.audit import Fault, Report
+from belm_runtime.audit.report import within
 
 #: How many differing rows the text shows.
 _SHOWN = 3
@@ -32,7 +33,7 @@ def heading(report: Report) -> str:
 def facts(report: Report) -> Iterator[tuple[str, str]]:
     """Name and words of everything that was found out, beside the differences."""
     if report.rounding is not None:
-        yield "linear", f"yes, to {report.rounding:.0e}"
+        yield "linear", f"yes, {within(report.rounding)}"
     for note in report.notes:
         yield "note", note
     if report.method is not None and report.nearest is not None and report.nearest != report.method:
@@ -57,8 +58,8 @@ def inverse(report: Report) -> str:
     word = {True: "is one", False: "is NOT one", None: "undecided"}[found.holds]
     place = f"at its call {found.step} " if found.step and found.holds is False else ""
     return (
-        f"the claimed inverse {word}: {place}{found.words}; back at x_N to {found.replay:.1e} with the outputs of "
-        f"sampling, to {found.live:.1e} with a network that depends on x"
+        f"the claimed inverse {word}: {place}{found.words}; back at x_N {within(found.replay)} with the outputs of "
+        f"sampling, {within(found.live)} with a network that depends on x"
     )
 
 

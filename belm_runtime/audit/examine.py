@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +19,9 @@ from belm_runtime.audit.probe import Forms, NotLinearError, probe
 from belm_runtime.audit.relations import Relation, recover
 from belm_runtime.audit.report import Named, Report, RowRecord
 from belm_runtime.audit.subject import Subject
+from belm_runtime.errors import InputError
 from belm_runtime.frame import Frame
+from belm_runtime.grid import Grid
 from belm_runtime.methods import Method
 from belm_runtime.models import PREDICTIONS
 
@@ -90,42 +94,64 @@ def _notes(forms: Forms) -> tuple[str, ...]:
 
 
 def _single(report: Report, forms: Forms, subject: Subject, tolerance: float, wanted: Candidate | None) -> Report:
-    grid, reading = subject.grid, subject.prediction
+    grid, prediction = subject.grid, subject.prediction
     found = list(faults.called_at(forms, subject))
-    known = matches(forms, grid, reading, tolerance)
+    known = matches(forms, grid, prediction, tolerance)
     if not known:
-        return replace(report, failure=f"no method has finite coefficients on this grid for prediction {reading!r}")
+        return replace(report, failure=f"no method has finite coefficients on this grid for prediction {prediction!r}")
     own = nearest(forms, [match for match in known if match.candidate.method])
     best = nearest(forms, known) if wanted is None else compare(forms, wanted, known[0].window, tolerance)
     if not best.exact:
-        for words, other, prediction in _readings(forms, subject):
-            tried = fixed(grid, prediction) if wanted is None else [wanted.on(grid, prediction)]
-            if (match := holding(other, tried, tolerance)) is not None:
-                best, own, forms, reading = match, match, other, prediction
+        for words, seen, read in _readings(forms, subject):
+            if (match := holding(seen, _tried(read, wanted), tolerance)) is not None:
+                best, forms, subject = match, seen, read
+                own = match if match.candidate.method else own
                 found.append(faults.Fault("reading", tuple(range(1, grid.steps + 1)), words))
                 break
     relations = recover(forms, best.window, best.candidate, tolerance)
-    found += faults.differences(forms, best, relations, replace(subject, prediction=reading))
+    found += faults.differences(forms, best, relations, subject)
     report = replace(
         report, method=_named(best), nearest=_named(own), faults=tuple(found),
-        rows=tuple(_rows(forms, best, relations, subject, reading)),
+        rows=tuple(_rows(forms, best, relations, subject)),
     )  # fmt: skip
-    return measured(report, best, relations, subject, reading, tolerance)
+    return measured(report, best, relations, subject, tolerance)
 
 
-def _readings(forms: Forms, subject: Subject) -> list[tuple[str, Forms, str]]:
-    """Other readings of a run that no method fits: the network's output taken for something else, states unscaled."""
-    found = [
-        (f"the network's output is taken for {other!r}, but it is {subject.prediction!r}", forms, other)
-        for other in PREDICTIONS
-        if other != subject.prediction
-    ]
+def _readings(forms: Forms, subject: Subject) -> Iterator[tuple[str, Forms, Subject]]:
+    """Other readings of a run that no method fits: words, its forms, and the subject that it would be."""
+    for other in PREDICTIONS:
+        if other != subject.prediction:
+            words = f"the network's output is taken for {other!r}, but it is {subject.prediction!r}"
+            yield words, forms, replace(subject, prediction=other)
     alpha = np.asarray(subject.grid.alpha, float)
     if (alpha > 0).all() and abs(alpha[-1] - 1) > 1e-3:
         scaled = replace(forms, Z=forms.Z * alpha[::-1, None])
-        words = "the network is given x/alpha instead of x: its input is not scaled"
-        found.append((words, scaled, subject.prediction))
-    return found
+        yield "the network is given x/alpha instead of x: its input is not scaled", scaled, subject
+    if (grid := _called_on(forms, subject)) is not None:
+        words = "its noise levels are those of the times at which it calls the network: it runs on another grid"
+        yield words, forms, replace(subject, grid=grid)
+
+
+def _called_on(forms: Forms, subject: Subject) -> Grid | None:
+    """The grid of the times at which the network is called, if it is another one."""
+    times = forms.times[::-1]
+    if subject.schedule is None or np.allclose(times, np.asarray(subject.grid.timesteps[1:], float)):
+        return None
+    try:
+        levels = subject.schedule.alpha_sigma(times)
+        first = (getattr(subject.grid, key)[0] for key in ("alpha", "sigma", "timesteps"))
+        return Grid.from_arrays(*(np.append(end, rest) for end, rest in zip(first, (*levels, times), strict=True)))
+    except InputError:
+        return None
+
+
+def _tried(subject: Subject, wanted: Candidate | None) -> Iterator[Candidate]:
+    """The candidates of another reading; an expected method that has no finite weights in it is none."""
+    if wanted is None:
+        yield from fixed(subject.grid, subject.prediction)
+        return
+    with suppress(InputError):
+        yield wanted.on(subject.grid, subject.prediction)
 
 
 def _named(match: Match) -> Named:
@@ -134,12 +160,13 @@ def _named(match: Match) -> Named:
     return Named(c.name, str(c.frame), c.start, c.method is not None, match.exact, float(match.deviations.max()), steps)
 
 
-def _rows(forms: Forms, match: Match, relations: list[Relation], subject: Subject, prediction: str) -> list[RowRecord]:
+def _rows(forms: Forms, match: Match, relations: list[Relation], subject: Subject) -> list[RowRecord]:
     alpha, sigma = np.asarray(subject.grid.alpha, float), np.asarray(subject.grid.sigma, float)
+    read = subject.prediction
     rows = []
     for n, row in enumerate(relations):
         near = replace(row, A=match.candidate.A[row.i - 1], B=match.candidate.B[row.i - 1])
-        forms_of = [faults.in_eps(r, alpha, sigma, prediction) or (r.A.tolist(), r.B.tolist()) for r in (row, near)]
+        forms_of = [faults.in_eps(r, alpha, sigma, read) or (r.A.tolist(), r.B.tolist()) for r in (row, near)]
         k = [max(_length(form[part]) for form in forms_of) for part in (0, 1)]
         (A, B), right = ((tuple(A[: k[0]]), tuple(B[: k[1]])) for A, B in forms_of)
         rows.append(RowRecord(n + 1, row.i, float(forms.times[n]), A, B, row.C, right, float(match.deviations[n])))

@@ -19,35 +19,34 @@ _FINE = (80, 160)
 _EXACT = 1e-10
 
 
-def measured(
-    report: Report, match: Match, relations: list[Relation], subject: Subject, prediction: str, tolerance: float
-) -> Report:
+def measured(report: Report, match: Match, relations: list[Relation], subject: Subject, tolerance: float) -> Report:
     """The report with order, inverse and stability of the main rows.
 
     Args:
         report: what is known so far.
         match: the method that the rows were recovered beside.
         relations: the recovered rows.
-        subject: for its grid and for more steps.
-        prediction: how the network's output is read.
+        subject: for its grid, how it reads the network's output, and more steps.
         tolerance: relative deviations up to this are rounding.
     """
     main = _main(relations, match)
     if not main:
         note = f"{subject.grid.steps} steps are all starting steps of {match.candidate.name}: nothing can be measured"
         return replace(report, notes=(*report.notes, note))
-    if 5 * len(main) < 4 * (len(relations) - match.candidate.k + 1):
-        note = f"the relations are not alike: order and stability are those of rows {', '.join(str(r.i) for r in main)}"
+    windows = [row.window for row in main]
+    alike = 3 * windows.count(max(windows, key=windows.count)) >= 2 * len(main)
+    if not alike:
+        note = "the relations are not alike: the order is that of the worst of them, which need not be the method's"
         report = replace(report, notes=(*report.notes, note))
     solvable = facts.invertible(main, tolerance)
     states = max(row.window[0] for row in main)
-    rows = facts.best_frame(main, subject.grid, prediction, match.candidate.frame, states)
+    rows = facts.best_frame(main, subject.grid, subject.prediction, match.candidate.frame, states)
     if rows is None:
         return replace(report, invertible=solvable)
     p, sizes = facts.order(rows)
     found = {"on_this_grid": p, "frame": str(rows.frame), "conditions": sizes, "on_smooth_grids": None}
     # Of a method of the catalogue the order is known exactly; measuring it again would only be less.
-    if p >= 0 and not (match.exact and match.candidate.method is not None):
+    if alike and p >= 0 and not (match.exact and match.candidate.method is not None):
         found["on_smooth_grids"] = _smooth(subject, p, rows.frame, match, tolerance)
     return replace(report, order=found, invertible=solvable, stability=facts.stability(rows, solvable[0]))
 

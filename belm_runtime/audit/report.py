@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -30,6 +31,13 @@ class Named:
     exact: bool
     deviation: float
     differing: tuple[int, ...]
+
+
+def within(deviation: float) -> str:
+    """A deviation by the power of ten above it: its digits are rounding."""
+    if not 0 < deviation < math.inf:
+        return "exactly" if deviation == 0 else "not at all"
+    return f"within {10.0 ** math.ceil(math.log10(deviation)):.0e}"
 
 
 def spoken(method: Named) -> str:
@@ -116,7 +124,7 @@ class Report:
         steps, here = self.setting["steps"], spoken(self.method)
         if self.method.exact and not self.faults:
             apart = ", as expected" if self.wanted else "" if self.method.catalogued else ", not in the catalogue"
-            return f"It is {here}{apart}: all {steps} steps agree to {self.method.deviation:.0e}."
+            return f"It is {here}{apart}: all {steps} steps agree {within(self.method.deviation)}."
         if self.method.exact:
             return f"Its coefficients are those of {here}, but: {self.faults[0].words}."
         wrong = f"{len({step for fault in self.faults for step in fault.steps})} of {steps} steps differ"

@@ -24,14 +24,14 @@ from torch import Tensor
 
 from belm_runtime.errors import InputError
 from belm_runtime.grid import Grid
-from belm_runtime.models import Model
+from belm_runtime.models import Model, NoiseLevels
 from belm_runtime.sampler import Sampler
 
 Run = Callable[[Model, Any], Any]
 
 
-class Times(Protocol):
-    """What knows the timestep of a noise level, as a schedule does."""
+class Times(NoiseLevels, Protocol):
+    """What knows the noise levels of timesteps, and the other way round, as a schedule does."""
 
     def timesteps_at(self, sbar: Any, /) -> np.ndarray:
         """The timesteps at which sigma/alpha = sbar."""
