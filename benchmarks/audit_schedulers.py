@@ -1,6 +1,6 @@
 """Audit the schedulers of diffusers: what each is, and a picture of DPM-Solver++(2M) against Adams–Bashforth 2.
 
-    python benchmarks/audit_schedulers.py --out docs/images/audit-differences.png
+    belm bench audit-schedulers --out docs/images/audit-differences.png
 
 Every row of the table is one audit with 10 steps on the betas of Stable Diffusion 1.5.
 """

@@ -35,6 +35,43 @@ DeviceName = Annotated[str, typer.Option("--device", help="Where to compute: cpu
 OutFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write into.")]
 TextOrJson = Annotated[str, typer.Option("--format", metavar="text|json", help="text, or json for machines.")]
 
+_STORED = "default: as stored"
+Pictures = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="[PICTURE]…", help="Picture files; a PNG that carries its state leads back exactly."),
+]
+StateFile = Annotated[
+    Path | None, typer.Option("--state", metavar="FILE", help="A state of `belm sample`, or its folder.")
+]
+Bare = Annotated[bool, typer.Option("--bare", help="Start from x_0 alone, without the stored history.")]
+StoredModel = Annotated[str | None, typer.Option("--model", help=f"The model; {_STORED}, or digits.")]
+StoredMethod = Annotated[
+    str | None, typer.Option("--method", help=f"{_STORED.capitalize()}; open:k=3 for a bare picture.")
+]
+StoredSchedule = Annotated[str | None, typer.Option("--schedule", help=f"The schedule; {_STORED}, or ddpm.")]
+StoredSteps = Annotated[int | None, typer.Option("--steps", help=f"The number of steps; {_STORED}, or 50.")]
+StoredSpacing = Annotated[str | None, typer.Option("--spacing", help=f"The spacing; {_STORED}, or the schedule's.")]
+StoredLabel = Annotated[
+    str | None, typer.Option("--label", help=f"A digit, several in turn, all, or any; {_STORED}, or any.")
+]
+StoredGuidance = Annotated[
+    str | None, typer.Option("--guidance", help=f"The label's weight, or 1:3 from noise to data; {_STORED}, or 1.")
+]
+StoredDevice = Annotated[str | None, typer.Option("--device", help=f"Where to compute; {_STORED}, or cpu.")]
+ModelDtype = Annotated[
+    str | None,
+    typer.Option("--dtype", help="What the model computes in: float64, float32, bfloat16, float16."),
+]
+FirstSeed = Annotated[
+    int | None, typer.Option("--seed", help="Without pictures or --state: sample from this seed first; default 0.")
+]
+FirstNumber = Annotated[int, typer.Option("--num", "-n", help="How many pictures to sample with --seed.")]
+TaskBatch = Annotated[int | None, typer.Option("--batch-size", help="Pictures per model call; default all.")]
+Embed = Annotated[bool, typer.Option("--embed", help="Put each picture's state into its PNG.")]
+Keep = Annotated[
+    float, typer.Option("--keep", help="The fraction of the steps, next to the noise, that is left as it is.")
+]
+
 
 def one_of(kind: str, value: str, known: Sequence[str]) -> str:
     """The value, if it is known.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from belm.cli.files import staged
+from belm.cli.images import names_of, notes, write_all
 from belm.cli.options import (
     DeviceName,
     End,
@@ -46,6 +47,7 @@ BatchSize = Annotated[
     int | None, typer.Option("--batch-size", help="Sample in shards of this size, which a killed run goes on with.")
 ]
 Processes = Annotated[int, typer.Option("--processes", help="With --batch-size: how many processes to start.")]
+Embed = Annotated[bool, typer.Option("--embed", help="Also write each sample as a PNG that carries its state.")]
 States = Annotated[bool, typer.Option("--states", help="With --batch-size: keep what an exact inversion needs.")]
 Seed = Annotated[int, typer.Option("--seed", help="Sample j depends on (seed, j) only.")]
 SampleMethod = Annotated[str, typer.Option("--method", help="A method, e.g. o-belm or blend:k=3,theta=0.8.")]
@@ -70,6 +72,7 @@ def sample(
     batch_size: BatchSize = None,
     processes: Processes = 1,
     states: States = False,
+    embed: Embed = False,
     format: TextOrJson = "text",
 ) -> None:
     """Sample from a model; write state.safetensors, samples.png and run.json into a folder.
@@ -85,22 +88,25 @@ def sample(
         model, method, schedule, steps, spacing, end, start, frame, arithmetic, labels, guidance, device
     )  # fmt: skip
     if batch_size is not None:
+        if embed:
+            raise InputError("--embed is for samples of one batch; with --batch-size, --states keeps what leads back")
         _shard(setup, seed, number, batch_size, processes, states, out, machine)
         return
     if states or processes != 1 or place_among()[1] > 1:
         raise InputError("--states and several processes are for sampling in shards; give --batch-size as well")
     setup = replace(setup, label=labels_of(labels, number))
-    record, seconds = _run(setup, seed, number, out)
+    record, seconds = _run(setup, seed, number, out, embed)
+    files = [*FILES, *(f"{name}.png" for name in (names_of(number) if embed else ()))]
     if machine:
-        print_json({**record, "seconds": seconds, "out": str(out), "files": list(FILES)})
+        print_json({**record, "seconds": seconds, "out": str(out), "files": files})
     else:
         print(f"{record['method']} on {schedule}, {record['spacing']}, {steps} steps: {number} samples, "
               f"{record['calls']} model calls, {seconds:.1f} s")  # fmt: skip
-        print(f"wrote {', '.join(str(out / name) for name in FILES)}")
+        print(f"wrote {', '.join(str(out / name) for name in files)}")
 
 
-def _run(setup: Setup, seed: int, number: int, out: Path) -> tuple[dict[str, Any], float]:
-    """Sample, and write the three files; the record of the run and the seconds it took."""
+def _run(setup: Setup, seed: int, number: int, out: Path, embed: bool) -> tuple[dict[str, Any], float]:
+    """Sample, and write the files; the record of the run and the seconds it took."""
     with bar("sampling") as report:
         sampler = setup.sampler(report)
         place = setup.place()
@@ -117,6 +123,8 @@ def _run(setup: Setup, seed: int, number: int, out: Path) -> tuple[dict[str, Any
             for name, content in zip(FILES, contents, strict=False):
                 (folder / name).write_bytes(content)
             state.save(folder / FILES[-1])
+            if embed:
+                write_all(folder, names_of(number), state.x, state, notes(record, number))
     return record, seconds
 
 

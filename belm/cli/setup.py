@@ -12,18 +12,24 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from belm.cli.options import one_of
 from belm_runtime.errors import InputError
 
 if TYPE_CHECKING:
     import torch
 
+    from belm_runtime.grid import Grid
     from belm_runtime.models import Model
     from belm_runtime.sampler import Sampler
+    from belm_runtime.schedule import Schedule
 
 #: The schedule that the embedded model was trained on.
 DIGITS_SCHEDULE = "ddpm"
 #: The shape of one of its samples.
 DIGITS_SHAPE = (1, 8, 8)
+
+#: What a model may compute in; the first two are arithmetics of states as well.
+DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 Label = int | list[int] | None
 
@@ -43,8 +49,10 @@ class Setup:
         frame: None for the method's natural frame.
         arithmetic: ``float64`` or ``float32``.
         label: a digit, one per sample, or None for any.
-        guidance: the weight of classifier-free guidance.
+        guidance: the weight of classifier-free guidance, or ``1:3`` for one that runs evenly in time from 1 at the
+            noise to 3 at the data.
         device: where model and states are, e.g. ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        dtype: what the model computes in; None for the arithmetic of the states.
     """
 
     model: str
@@ -57,21 +65,27 @@ class Setup:
     frame: str | None = None
     arithmetic: str = "float64"
     label: Label = None
-    guidance: float = 1.0
+    guidance: float | str = 1.0
     device: str = "cpu"
+    dtype: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse other models: they have no loader here."""
+        """Refuse what a record may hold and an option may not, and other models: they have no loader here."""
+        for field in fields(self):
+            value, kind = getattr(self, field.name), str(field.type)
+            if kind.startswith("str") and not isinstance(value, str) and not (value is None and "None" in kind):
+                raise InputError(f"the {field.name} of a run is a name, not {value!r}")
         if self.model != "digits":
             raise InputError(f"--model {self.model!r} is not known; the model to use is digits, the embedded one")
+        if self.dtype is not None:
+            one_of("dtype", self.dtype, DTYPES)
 
-    def sampler(self, progress: Callable[[int, int], None] | None = None) -> Sampler:
-        """The sampler on its grid.
+    def preset(self) -> Schedule:
+        """The schedule.
 
         Raises:
-            InputError: unknown names, a grid that does not exist, a schedule the model was not trained on.
+            InputError: an unknown one, or one the model was not trained on.
         """
-        from belm_runtime.sampler import Sampler
         from belm_runtime.schedule import Schedule
 
         schedule = Schedule.preset(self.schedule)
@@ -80,9 +94,26 @@ class Setup:
                 f"the model {self.model} was trained on the schedule {DIGITS_SCHEDULE}, not on {self.schedule}: its "
                 f"timesteps would stand for other noise levels; use --schedule {DIGITS_SCHEDULE}"
             )
-        grid = schedule.grid(self.steps, self.spacing, end=self.end)
+        return schedule
+
+    def grid(self) -> Grid:
+        """The grid.
+
+        Raises:
+            InputError: unknown names, or a grid that does not exist.
+        """
+        return self.preset().grid(self.steps, self.spacing, end=self.end)
+
+    def sampler(self, progress: Callable[[int, int], None] | None = None) -> Sampler:
+        """The sampler on its grid.
+
+        Raises:
+            InputError: unknown names, a grid that does not exist, a schedule the model was not trained on.
+        """
+        from belm_runtime.sampler import Sampler
+
         return Sampler(
-            self.method, grid, arithmetic=self.arithmetic, frame=self.frame, start=self.start, progress=progress
+            self.method, self.grid(), arithmetic=self.arithmetic, frame=self.frame, start=self.start, progress=progress
         )
 
     def place(self, local: int = 0) -> torch.device:
@@ -103,7 +134,7 @@ class Setup:
         return device
 
     def denoiser(self, device: torch.device | str = "cpu") -> Model:
-        """The model under its label and guidance, computing in the run's arithmetic.
+        """The model under its label and guidance.
 
         Raises:
             InputError: a label or guidance out of range, or missing weights.
@@ -113,16 +144,25 @@ class Setup:
     def denoisers(self, device: torch.device | str = "cpu") -> Callable[[Label], Model]:
         """The model under any label; its weights are read once.
 
-        In float32 a rounding of the float64 state can move the network's input by 1e-7, and a way back with it.
+        It computes in `dtype`, by default in the run's arithmetic: in float32 a rounding of a float64 state can move
+        the network's input by 1e-7, and a way back with it.
 
         Raises:
             InputError: missing weights; when called, a label or guidance out of range.
         """
-        from belm_runtime import digits
-        from belm_runtime.sampler import ARITHMETIC
+        import torch
 
-        network = digits.load(ARITHMETIC[self.arithmetic], device)
-        return lambda label: digits.denoiser(label=label, guidance=self.guidance, network=network)
+        from belm_runtime import digits
+        from belm_runtime.guidance import weighted
+
+        one_of("arithmetic", self.arithmetic, DTYPES[:2])
+        network = digits.load(getattr(torch, self.dtype or self.arithmetic), device)
+        weight, grid = read_guidance(self.guidance), self.grid()
+
+        def under(label: Label) -> Model:
+            return weighted(lambda w: digits.denoiser(label=label, guidance=w, network=network), weight, grid)
+
+        return under
 
     def record(self) -> dict[str, Any]:
         """The run as it stands in run.json."""
@@ -168,6 +208,24 @@ def read_label(text: str | None) -> Label:
         right = "a digit 0 … 9, several in turn such as 0,1,2, all, or any"
         raise InputError(f"--label {text!r} must be {right}") from None
     return labels[0] if len(labels) == 1 else labels
+
+
+def read_guidance(value: float | str) -> float | Callable[[float], float]:
+    """A number, or ``1:3``, which runs evenly in time from 1 at the noise to 3 at the data.
+
+    Raises:
+        InputError: for anything else.
+    """
+    from belm_runtime.guidance import ramp
+    from belm_runtime.models import finite
+
+    noise, colon, data = str(value).partition(":")
+    try:
+        ends = [finite("guidance", part) for part in (noise, data if colon else noise)]
+    except InputError:
+        right = "a number such as 3, or two such as 1:3, from the noise to the data"
+        raise InputError(f"--guidance {value!r} must be finite: {right}") from None
+    return ramp(*ends) if colon else ends[0]
 
 
 def labels_of(label: Label, count: int, first: int = 0) -> Label:

@@ -34,7 +34,9 @@ FILES = sorted(
     if not str(path.relative_to(ROOT)).startswith(BUILT)
 )
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-RUN = {"audit", "methods", "derive", "table", "check", "sample", "invert", "verify"}
+RUN = {
+    "audit", "methods", "derive", "table", "check", "sample", "invert", "verify", "reconstruct", "edit", "interpolate",
+}  # fmt: skip
 PARSED_ONLY = {("verify",)}  # deciding every claim is what test_derivations does
 
 
