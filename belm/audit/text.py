@@ -58,9 +58,13 @@ def inverse(report: Report) -> str:
     word = {True: "is one", False: "is NOT one", None: "undecided"}[found.holds]
     place = f"at its call {found.step} " if found.step and found.holds is False else ""
     return (
-        f"the claimed inverse {word}: {place}{found.words}; back at x_N {within(found.replay)} with the outputs of "
-        f"sampling, {within(found.live)} with a network that depends on x"
+        f"the claimed inverse {word}: {place}{found.words}; back at x_N {_off(found.replay)} with the outputs of "
+        f"sampling, {_off(found.live)} with a network that depends on x"
     )
+
+
+def _off(deviation: float) -> str:
+    return within(deviation) if deviation < 1e-3 else f"but for {deviation:.2g}"
 
 
 def where(fault: Fault, report: Report) -> str:

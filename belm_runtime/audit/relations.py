@@ -21,6 +21,8 @@ from belm_runtime.audit.candidates import SLOPES, STATES, Candidate
 from belm_runtime.audit.probe import Forms
 
 Window = tuple[int, int]
+#: Directions of weights that a row shows at less than this share of its largest are not read off it.
+_DETERMINED = 1e-3
 #: All windows, the smallest first.
 WINDOWS = sorted(((s, m) for s in range(1, STATES + 1) for m in range(1, SLOPES + 1)), key=lambda w: (sum(w), w[0]))
 
@@ -102,9 +104,18 @@ def recover(forms: Forms, window: Window, near: Candidate, tolerance: float) -> 
         coefficients = prior + deviation
         if not _explains(forms, n, deviation, near, tolerance):
             coefficients, _ = _smallest(forms, n, window, tolerance)
+        coefficients = _measured(table, forms.Z[n + 1], coefficients)
         left = float(np.abs(forms.Z[n + 1] - table @ coefficients).max()) / scale(forms, n)
         found.append(_relation(forms.calls - n, names, coefficients, left, tolerance))
     return found
+
+
+def _measured(table: np.ndarray, made: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weights that hold up to rounding, moved to what the run itself shows, as far as it determines them."""
+    used = np.flatnonzero(weights)
+    better = weights.copy()
+    better[used] += np.linalg.lstsq(table[:, used], made - table @ weights, rcond=_DETERMINED)[0]
+    return better
 
 
 def fitted(forms: Forms, window: Window, tolerance: float) -> list[Relation]:

@@ -117,8 +117,12 @@ class Report:
     @property
     def verdict(self) -> str:
         """The outcome in one line."""
+        broken = self.inverse is not None and self.inverse.holds is False
+        return self._verdict() + " Its claimed inverse is not one." * broken
+
+    def _verdict(self) -> str:
         if self.failure:
-            return self.failure
+            return f"{self.failure}."
         if self.method is None:
             return self.notes[0] if self.notes else "nothing was recognised"
         steps, here = self.setting["steps"], spoken(self.method)

@@ -60,6 +60,9 @@ def of_scheduler(
         nodes = (np.append(getattr(own, key)[0], getattr(expected, key)[1:]) for key in keys)
         own = Grid.from_arrays(*nodes, schedule=expected.schedule, spacing=expected.spacing)
     scaled = not _sees_the_sample(scheduler)
+    if scaled and inverse is not None:
+        kind = type(scheduler).__name__
+        raise InputError(f"{kind} scales its sample for the network; an inverse of such a scheduler cannot be audited")
     return Subject(
         name or type(scheduler).__name__, partial(_run, scheduler, steps), own, _prediction(scheduler),
         _invert(scheduler, inverse, steps), float(own.alpha[0]) if scaled else 1.0, _times(scheduler),

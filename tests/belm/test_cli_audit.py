@@ -120,6 +120,7 @@ def test_inverse_scheduler_takes_the_settings_of_the_forward_one(run):
     found = json.loads(out)
     assert code == 1 and found["sound"] is False and found["inverse"]["holds"] is False
     assert found["inverse"]["replay"] < 1e-6 < found["inverse"]["live"]
+    assert found["verdict"].endswith("Its claimed inverse is not one.")
     assert found["method"]["name"] == "ddim" and len(found["rows"]) == 10
     assert float(found["exact"]["K_sampling"]["upper"]) == pytest.approx(1)
     assert {"subject", "setting", "faults", "order", "invertible", "stability", "nearest", "verdict"} <= set(found)

@@ -94,6 +94,7 @@ def test_calls_that_fit_no_expected_method() -> None:
     assert not twice.sound and "called twice a step, not as o-belm" in twice.verdict
     halves = audit(of_function(ddim, Schedule.preset("sd15").grid(7)))
     assert halves.failure == "the network is called 10 times on a grid of 7 steps: neither once nor twice a step"
+    assert halves.verdict == f"{halves.failure}."
 
 
 def test_expected_methods_must_exist() -> None:
@@ -116,3 +117,16 @@ def test_one_wrong_weight_is_found_where_it_is(method: str, seed: int) -> None:
     (fault,) = report.faults
     assert fault.steps == (STEPS + 1 - row,) and fault.kind == f"coefficient {name}_{j + 1}"
     assert f"{name}_{j + 1} = {wrong:.6g} where {right:.6g} is expected" in fault.words
+
+
+def test_weights_are_read_off_the_run_and_not_off_the_method() -> None:
+    """A change that passes for rounding still shows in what was recovered."""
+    A, B = (form.copy() for form in coefficients("o-belm", GRID).x_form())
+    A[3, 1] += 1e-7
+    B[5, 0] -= 2e-7
+    report = audit(of_function(partial(multistep, A=A, B=B), GRID), expect="o-belm")
+    assert report.sound
+    rows = {row.i: row for row in report.rows}
+    assert rows[4].A[1] - rows[4].expected[0][1] == pytest.approx(1e-7, rel=1e-3)
+    assert rows[6].B[0] - rows[6].expected[1][0] == pytest.approx(-2e-7, rel=1e-3)
+    assert np.abs(np.subtract(rows[8].A, rows[8].expected[0])).max() < 1e-12

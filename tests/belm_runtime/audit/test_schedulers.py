@@ -149,5 +149,8 @@ def test_broken_schedulers() -> None:
 def test_schedulers_that_cannot_be_audited() -> None:
     with pytest.raises(InputError, match="runs from the data to the noise"):
         examined(diffusers.DDIMInverseScheduler())
+    euler = diffusers.EulerDiscreteScheduler(**LEADING)
+    with pytest.raises(InputError, match="scales its sample"):
+        examined(euler, inverse=diffusers.DDIMInverseScheduler.from_config(euler.config))
     with pytest.raises(InputError, match="neither alphas_cumprod nor sigmas"):
         examined(diffusers.IPNDMScheduler())
