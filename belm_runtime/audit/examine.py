@@ -67,8 +67,8 @@ def audit(
     else:
         report = replace(report, failure=_calls(forms, wanted, paired, grid.steps))
     if subject.invert is not None:
-        K = (report.stability or {}).get("K_inversion_x")
-        report = replace(report, inverse=inverses.check(subject, forms, tolerance, K))
+        K = [value for key, value in (report.stability or {}).items() if key.startswith("K_inversion") and value]
+        report = replace(report, inverse=inverses.check(subject, forms, tolerance, max(K, default=None)))
     if wanted is None or report.method is None:
         return report
     return replace(report, wanted=(str(wanted), report.method.exact and not report.faults))

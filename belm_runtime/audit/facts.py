@@ -141,15 +141,26 @@ def invertible(relations: Sequence[Relation], tolerance: float) -> tuple[bool, s
     return True, f"A_k is not 0 and no prediction belongs to the oldest state, in all {len(relations)} main rows"
 
 
-def stability(rows: InFrame, solvable: bool) -> dict[str, Any]:
-    """K in both directions, in the frame and in x; None for an inversion that does not exist."""
-    w = rows.w
-    k = rows.a.shape[1]
+def stability(rows: InFrame, relations: Sequence[Relation], solvable: bool) -> dict[str, Any]:
+    """K in both directions; None for an inversion that does not exist.
+
+    Three ways to hold what does not matter: ``K_sampling`` and ``K_inversion`` with the slopes of the frame held fixed,
+    in the frame's states; ``…_x`` the same in x; ``…_outputs`` in x with the network's own outputs held fixed, as a
+    replay of recorded outputs does.
+
+    Args:
+        rows: main rows in the frame.
+        relations: the same rows as they were recovered.
+        solvable: whether they can be inverted.
+    """
+    w, k = rows.w, rows.a.shape[1]
     near = np.minimum(rows.nodes[:, None] + np.arange(k), len(w) - 1)
     with np.errstate(all="ignore"):
-        chains = {"": companions(rows.a), "_x": companions(rows.a * w[rows.nodes - 1, None] / w[near])}
+        in_x = rows.a * w[rows.nodes - 1, None] / w[near]
+    held = np.stack([row.A[:k] for row in relations])
     found: dict[str, Any] = {}
-    for name, matrices in chains.items():
+    for name, weights in (("", rows.a), ("_x", in_x), ("_outputs", held)):
+        matrices = companions(weights)
         for way in WAYS:
             exists = np.isfinite(matrices).all() and (way == "sampling" or solvable)
             largest = growth(matrices, way).max(initial=1.0) if exists else np.nan

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -65,7 +66,7 @@ def check(subject: Subject, forms: Forms, tolerance: float, amplification: float
         subject: a subject with a claimed inverse.
         forms: its forms, for the number of calls and the size of numbers that it does not clip.
         tolerance: relative deviations up to this are rounding.
-        amplification: K of the inversion in x, where it is known.
+        amplification: the largest K of the inversion, where it is known.
 
     Raises:
         InputError: the subject claims no inverse.
@@ -85,9 +86,12 @@ def check(subject: Subject, forms: Forms, tolerance: float, amplification: float
     live = _live(subject, forms.size, x)
     if step is None and max(left, live) <= tolerance:
         return Inverse(True, left, live, None, words)
-    if amplification is not None and amplification * _EPSILON > tolerance:
+    # Rounding is relative to the states, which may be much larger than x_N, to which the results are.
+    largest = max(float(call.x.abs().max()) for call in recorded.calls) / _size(recorded.calls[0].x)
+    explained = (amplification or 0.0) * largest * max(forms.rounding, _EPSILON)
+    if max(left, live) <= explained or (not np.isfinite(live) and explained > 1):
         words = (
-            f"inversion multiplies rounding by up to {amplification:.0e}, which hides whether it is an inverse in "
+            f"inversion multiplies rounding by up to {amplification or 1:.0e}, which hides whether it is an inverse in "
             "exact arithmetic; audit it with fewer steps"
         )
         return Inverse(None, left, live, step, words)

@@ -48,7 +48,7 @@ def measured(report: Report, match: Match, relations: list[Relation], subject: S
     # Of a method of the catalogue the order is known exactly; measuring it again would only be less.
     if alike and p >= 0 and not (match.exact and match.candidate.method is not None):
         found["on_smooth_grids"] = _smooth(subject, p, rows.frame, match, tolerance)
-    return replace(report, order=found, invertible=solvable, stability=facts.stability(rows, solvable[0]))
+    return replace(report, order=found, invertible=solvable, stability=facts.stability(rows, main, solvable[0]))
 
 
 def _main(relations: list[Relation], match: Match) -> list[Relation]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
 import torch
 from audited import GRID, SCHEDULE, TIMES, ddim, ddim_inversion, edict, edict_inverse
 
-from belm_runtime import InputError, Sampler
+from belm_runtime import InputError, Sampler, Schedule
 from belm_runtime.audit import Report, audit, of_function, of_sampler
 from belm_runtime.audit.inverses import check
 from belm_runtime.audit.probe import probe
@@ -66,6 +67,31 @@ def test_amplified_rounding_is_no_verdict() -> None:
     report = audit(of_sampler(Sampler("belm:k=3", SCHEDULE.grid(12))))
     assert report.inverse is not None and report.inverse.holds is None and report.sound
     assert "audit it with fewer steps" in report.inverse.words
+
+
+def test_rounding_of_float32_is_no_false_inverse() -> None:
+    """Amplified 1e-7 passes the tolerance; a wrong inverse of the same sampler is found all the same."""
+    sampler = Sampler("blend:k=3,theta=0.5", GRID, arithmetic="float32")
+    right = audit(of_sampler(sampler)).inverse
+    assert right is not None and right.holds is not False
+
+    def scaled(model, state):
+        back = sampler.invert(model, state)
+        return back.x * 1.01
+
+    wrong = audit(replace(of_sampler(sampler), invert=scaled)).inverse
+    assert wrong is not None and wrong.holds is False
+
+
+def test_large_weights_of_eps_hide_the_answer() -> None:
+    """Where alpha is 5e-5, predictions of eps make the weights of x large though K is small."""
+    sampler = Sampler("blend:k=4,theta=0.7", Schedule.preset("cosine").grid(9, "karras"))
+    report = audit(of_sampler(sampler))
+    assert report.inverse is not None and report.inverse.holds is None
+    assert report.stability is not None and report.stability["K_inversion_x"] < 10
+    assert report.stability["K_inversion_outputs"] > 1e12
+    as_v = Sampler("blend:k=4,theta=0.7", sampler.grid, prediction="v")
+    assert audit(of_sampler(as_v)).inverse.holds is True  # type: ignore[union-attr]
 
 
 def test_no_claim_no_check() -> None:
