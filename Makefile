@@ -41,7 +41,7 @@ generate: $(BIN)/.ready ## write belm_runtime/_generated from the derivations
 check: $(BIN)/.ready ## compare belm_runtime/_generated with the derivations
 	$(BIN)/belm generate --check
 
-bench: $(BIN)/.ready ## measure: round trips, bounds, stability, integers, gradients, a step, tasks (figures; 50 min)
+bench: $(BIN)/.ready ## measure: round trips, bounds, stability, integers, gradients, a step, tasks, audits (figures; 1 h)
 	$(BIN)/python benchmarks/round_trip.py
 	$(BIN)/python benchmarks/convergence_bound.py
 	$(BIN)/python benchmarks/stability_figure.py
@@ -55,6 +55,7 @@ bench: $(BIN)/.ready ## measure: round trips, bounds, stability, integers, gradi
 	$(BIN)/belm bench step --out docs/images/step-overhead.png
 	$(BIN)/belm bench editing
 	$(BIN)/belm bench bare-inversion
+	$(BIN)/belm bench audit-schedulers --out docs/images/audit-differences.png
 
 docs: $(BIN)/.ready ## build the documentation into site/, warnings are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

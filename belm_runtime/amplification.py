@@ -41,12 +41,18 @@ def step_matrices(table: Table | StageTable, coordinates: Literal["frame", "x"] 
         return _stage_matrices(table, coordinates)
     k, n = table.k, table.grid.steps
     order = np.arange(n - k + 1, 0, -1)
-    matrices = np.zeros((len(order), k, k))
-    matrices[:, 1:, :-1] = np.eye(k - 1)
     a = np.asarray(table.a, dtype=float)[order - 1]
     if coordinates == "x":
         w = np.asarray(table.w, dtype=float)
         a = a * w[order - 1, None] / w[order[:, None] + np.arange(k)]
+    return companions(a)
+
+
+def companions(a: np.ndarray) -> np.ndarray:
+    """The companion matrices of rows of k weights; shape (rows, k, k)."""
+    rows, k = a.shape
+    matrices = np.zeros((rows, k, k))
+    matrices[:, 1:, :-1] = np.eye(k - 1)
     matrices[:, 0, :] = a
     return matrices
 
@@ -66,7 +72,11 @@ def amplification_along(
     coordinates: Literal["frame", "x"] = "x",
 ) -> np.ndarray:
     """For each step of the run, the largest norm of a contiguous product that ends with it."""
-    matrices = step_matrices(table, coordinates)
+    return growth(step_matrices(table, coordinates), direction)
+
+
+def growth(matrices: np.ndarray, direction: Direction = "inversion") -> np.ndarray:
+    """`amplification_along` for step maps in order of sampling, shape (rows, k, k)."""
     if direction == "inversion":
         if len(matrices) and (np.abs(np.linalg.det(matrices)) == 0).any():
             return np.full(len(matrices), np.inf)

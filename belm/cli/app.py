@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from belm.cli import (
+    audit,
     bench,
     catalogue,
     demonstrate,
@@ -48,6 +49,9 @@ app.command("table", epilog="Example: belm table o-belm --schedule sd15 --steps 
 app.command("generate", epilog="Example: belm generate --check")(generate.generate)
 app.command("verify", epilog="Example: belm verify --method o-belm --schedule sd15 --steps 50")(verify.verify)
 app.command("check", epilog="Example: belm check derivations/certificates/proposition-5.json")(verify.check)
+app.command("audit", epilog="Example: belm audit diffusers:DDIMScheduler --schedule sd15 --set clip_sample=false")(
+    audit.audit
+)
 app.command("sample", epilog="Example: belm sample --method blend:k=3 --steps 50 --seed 0 --label 7 --out run")(
     sample.sample
 )

@@ -35,7 +35,7 @@ FILES = sorted(
 )
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 RUN = {
-    "methods", "derive", "table", "check", "sample", "invert", "verify", "reconstruct", "edit", "interpolate",
+    "audit", "methods", "derive", "table", "check", "sample", "invert", "verify", "reconstruct", "edit", "interpolate",
 }  # fmt: skip
 PARSED_ONLY = {("verify",)}  # deciding every claim is what test_derivations does
 
