@@ -156,11 +156,12 @@ class Builder:
         )  # fmt: skip
         return Tiny(prepared(pipe, dtype), embeddings, lambda batch, h, w: (batch, 4, h // 2, w // 2))
 
-    def flux(self, dtype: torch.dtype = torch.float64) -> Tiny:
+    def flux(self, dtype: torch.dtype = torch.float64, **more: Any) -> Tiny:
         torch.manual_seed(0)
         network = diffusers.FluxTransformer2DModel(
             patch_size=1, in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=8,
             num_attention_heads=2, joint_attention_dim=TEXT, pooled_projection_dim=POOLED, axes_dims_rope=(2, 2, 4),
+            **more,
         )  # fmt: skip
         pipe = diffusers.FluxPipeline(
             transformer=network, scheduler=diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
