@@ -73,13 +73,10 @@ class Adapter:
         """The grid's schedule, of use with a bare x_0."""
         return self._plan.schedule
 
-    def model(
-        self, batch: int = 1, *, guidance_scale: Weight | float = 1.0, callback: Callback | None = None, **text: Any
-    ) -> Model:
+    def model(self, *, guidance_scale: Weight | float = 1.0, callback: Callback | None = None, **text: Any) -> Model:
         """The pipeline's network under a text.
 
         Args:
-            batch: the number of samples that it will be called with.
             guidance_scale: the weight of the text, a number or a function of the time u (0 at the data, 1 at the
                 noise); at 1 the network is called without the negative text, above and below once with both.
             callback: looks on; see `Callback`.
@@ -87,11 +84,11 @@ class Adapter:
                 all samples or one for each.
 
         Raises:
-            InputError: a text that the pipeline cannot read, or for another number of samples.
+            InputError: a text that the pipeline cannot read; when the model is called, text for other samples.
         """
         guided = callable(guidance_scale) or guidance_scale != 1
         grid = self.sampler.grid
-        asked = weighted(self.family.under(batch, self.size, text, guided), guidance_scale, grid)
+        asked = weighted(self.family.under(self.size, text, guided), guidance_scale, grid)
         calls = 0
 
         def at(time: float) -> Model:

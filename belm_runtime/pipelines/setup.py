@@ -9,7 +9,6 @@ from typing import Any, Generic, TypeVar
 from torch import Tensor
 
 from belm_runtime.errors import InputError
-from belm_runtime.guidance import Weight
 from belm_runtime.pipelines.adapter import Adapter
 from belm_runtime.pipelines.families import Size, family_of
 from belm_runtime.state import State
@@ -61,12 +60,6 @@ def set_up(
     usual = states[0].steps if states else STEPS
     on = Adapter(pipe, usual if steps is None else steps, size=size, progress=progress, **chosen)
     return on, [on.checked(x) for x in found]
-
-
-def model_for(on: Adapter, x: Tensor | State, guidance: Weight | float, callback: Any, text: Mapping[str, Any]) -> Any:
-    """The model under a text, for the samples of x."""
-    batch = len(x.x if isinstance(x, State) else x)
-    return on.model(batch, guidance_scale=guidance, callback=callback, **text)
 
 
 def shown(on: Adapter, x: Tensor | list[Tensor], output_type: str, run: R) -> Pictures[R]:

@@ -22,7 +22,7 @@ from belm_runtime.guidance import Weight
 from belm_runtime.pipelines.adapter import Adapter
 from belm_runtime.pipelines.families import count_of, family_of
 from belm_runtime.pipelines.pictures import check_output
-from belm_runtime.pipelines.setup import STEPS, Pictures, model_for, set_up, shown, size_from, words
+from belm_runtime.pipelines.setup import STEPS, Pictures, set_up, shown, size_from, words
 from belm_runtime.state import State
 from belm_runtime.tasks import Path, Turned
 
@@ -66,7 +66,7 @@ def generate(
     if latents is None:
         latents = on.noise(count_of(text) * num_images_per_prompt, generator)
     x = on.checked(latents)
-    state = on.sampler.sample(model_for(on, x, guidance_scale, callback, text), x)
+    state = on.sampler.sample(on.model(guidance_scale=guidance_scale, callback=callback, **text), x)
     return shown(on, state.x, output_type, state)
 
 
@@ -98,7 +98,8 @@ def invert(
         NotFiniteError: a NaN or overflow, with its step and node.
     """
     on, (x,) = set_up(pipe, [source], num_inference_steps, (height, width), progress, settings, BARE_METHOD)
-    state = on.sampler.invert(model_for(on, x, guidance_scale, callback, text), x, stop=stop, schedule=on.schedule)
+    model = on.model(guidance_scale=guidance_scale, callback=callback, **text)
+    state = on.sampler.invert(model, x, stop=stop, schedule=on.schedule)
     pipe.maybe_free_model_hooks()
     return state
 
@@ -126,7 +127,7 @@ def reconstruct(
     """
     check_output(output_type)
     on, (x,) = set_up(pipe, [source], num_inference_steps, (height, width), progress, settings, BARE_METHOD)
-    model = model_for(on, x, guidance_scale, callback, text)
+    model = on.model(guidance_scale=guidance_scale, callback=callback, **text)
     made = tasks.reconstruct(on.sampler, model, x, schedule=on.schedule, alone=alone)
     return shown(on, made.state.x, output_type, made)
 
@@ -162,8 +163,8 @@ def edit(
     """
     check_output(output_type)
     on, (x,) = set_up(pipe, [source], num_inference_steps, (height, width), progress, settings, EDIT_METHOD)
-    up = model_for(on, x, source_guidance_scale, callback, {**text, **words(prompt)})
-    down = model_for(on, x, guidance_scale, callback, {**text, **words(target)})
+    up = on.model(guidance_scale=source_guidance_scale, callback=callback, **{**text, **words(prompt)})
+    down = on.model(guidance_scale=guidance_scale, callback=callback, **{**text, **words(target)})
     made = tasks.edit(on.sampler, up, down, x, keep=keep, schedule=on.schedule)
     return shown(on, made.state.x, output_type, made)
 
@@ -200,7 +201,8 @@ def interpolate(
     on, (one, two) = set_up(
         pipe, [first, second], num_inference_steps, (height, width), progress, settings, BARE_METHOD
     )
-    model = model_for(on, one, guidance_scale, callback, text)
-    other = None if second_text is None else model_for(on, two, guidance_scale, callback, {**text, **second_text})
+    model = on.model(guidance_scale=guidance_scale, callback=callback, **text)
+    own = {**text, **(second_text or {})}
+    other = None if second_text is None else on.model(guidance_scale=guidance_scale, callback=callback, **own)
     made = tasks.interpolate(on.sampler, model, one, two, weights, second_model=other, keep=keep, schedule=on.schedule)
     return shown(on, [state.x for state in made.states], output_type, made)

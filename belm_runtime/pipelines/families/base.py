@@ -11,6 +11,7 @@ A family turns a pipeline into parts that a sampler understands:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from belm_runtime.models import Model, from_unet
 from belm_runtime.pipelines.diffusion import BELMScheduler
+from belm_runtime.pipelines.families.text import spread
 from belm_runtime.pipelines.pictures import posted, read
 from belm_runtime.sampler import Sampler
 from belm_runtime.schedule import Schedule
@@ -50,7 +52,7 @@ class Conditions(NamedTuple):
     """Keywords of the network.
 
     Attributes:
-        wanted: under the text, tensors of the batch's rows.
+        wanted: under the text, tensors with a row for each sample, or with one for all.
         negative: under the negative text; empty without guidance.
         shared: the same for both, without rows.
     """
@@ -105,7 +107,7 @@ class Family:
         """The size of the pictures for x of a shape; None if that does not determine it."""
         raise NotImplementedError
 
-    def conditions(self, batch: int, size: Size, text: Text, guided: bool) -> Conditions:
+    def conditions(self, size: Size, text: Text, guided: bool) -> Conditions:
         """The network's keywords for a text."""
         raise NotImplementedError
 
@@ -168,24 +170,23 @@ class Family:
         return drawn
 
     @torch.no_grad()
-    def under(self, batch: int, size: Size, text: Text, guided: bool) -> Callable[[float], Model]:
+    def under(self, size: Size, text: Text, guided: bool) -> Callable[[float], Model]:
         """The model under a text, for any weight of it; with guidance both predictions come from one call.
 
         Args:
-            batch: the number of samples.
             size: of the pictures.
-            text: keywords of the pipeline's `encode_prompt`.
+            text: keywords of the pipeline's `encode_prompt`; one text for all samples, or one for each.
             guided: whether a weight other than 1 will be asked for.
 
         Raises:
-            InputError: text that the pipeline cannot read.
+            InputError: text that the pipeline cannot read; when the model is called, text for other samples.
         """
-        wanted, negative, shared = self.conditions(batch, size, text, guided)
+        wanted, negative, shared = self.conditions(size, text, guided)
 
         def at(weight: float) -> Model:
             if weight in (0.0, 1.0):
-                return from_unet(self.network, **(wanted if weight else negative), **shared)
-            both = from_unet(self.network, **_both(negative, wanted), **shared)
+                return self.sized(lambda n: {**spread(wanted if weight else negative, n), **shared})
+            both = self.sized(lambda n: {**_both(spread(negative, n // 2), spread(wanted, n // 2)), **shared})
 
             def combined(x: Tensor, t: Tensor) -> Tensor:
                 base, towards = both(torch.cat([x, x]), torch.cat([t, t])).chunk(2)
@@ -194,6 +195,11 @@ class Family:
             return combined
 
         return at
+
+    def sized(self, keywords: Callable[[int], dict[str, Any]]) -> Model:
+        """The network as a model whose keywords depend on the number of samples, made once for each number."""
+        made = lru_cache(maxsize=None)(lambda count: from_unet(self.network, **keywords(count)))
+        return lambda x, t: made(len(x))(x, t)
 
 
 def _both(negative: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from belm_runtime.errors import InputError
-from belm_runtime.models import Model, finite, from_unet
-from belm_runtime.models import guided as against
+from belm_runtime.models import Model, finite
+from belm_runtime.models import guided as guided_by
 from belm_runtime.pipelines.families.base import Conditions, Size, Text
 from belm_runtime.pipelines.families.stable import Latent
-from belm_runtime.pipelines.families.text import encoded, rows
+from belm_runtime.pipelines.families.text import encoded, spread
 from belm_runtime.pipelines.flow import FlowBELMScheduler
 
 
@@ -54,12 +54,11 @@ class StableDiffusion3(Transformer):
         patches = size[0] // self.factor * (size[1] // self.factor)
         scheduler.set_timesteps(steps, mu=_mu(scheduler, patches) if scheduler.config.use_dynamic_shifting else None)
 
-    def conditions(self, batch: int, size: Size, text: Text, guided: bool) -> Conditions:
+    def conditions(self, size: Size, text: Text, guided: bool) -> Conditions:
         """Hidden states and the pooled text."""
         found = encoded(self.pipe, text, guided, do_classifier_free_guidance=guided)
-
-        negative = _named(found[1], found[3], batch) if guided else {}
-        return Conditions(_named(found[0], found[2], batch), negative, {})
+        negative = _named(found[1], found[3]) if guided else {}
+        return Conditions(_named(found[0], found[2]), negative, {})
 
 
 class Flux(Transformer):
@@ -118,15 +117,15 @@ class Flux(Transformer):
         placed = x.reshape(len(x), height, width, -1, 2, 2).permute(0, 3, 1, 4, 2, 5)
         return super().to_pixels(placed.reshape(len(x), -1, 2 * height, 2 * width), size)
 
-    def conditions(self, batch: int, size: Size, text: Text, guided: bool) -> Conditions:
+    def conditions(self, size: Size, text: Text, guided: bool) -> Conditions:
         """Hidden states, the pooled text, and where each patch is."""
         own = {key: value for key, value in text.items() if not key.startswith("negative_")}
         other = {key.removeprefix("negative_"): value for key, value in text.items() if key.startswith("negative_")}
         hidden, pooled, text_ids = encoded(self.pipe, own, False)
-        named = [_named(hidden, pooled, batch)]
+        named = [_named(hidden, pooled)]
         if guided:
             hidden, pooled, _ = encoded(self.pipe, other, False)
-            named.append(_named(hidden, pooled, batch))
+            named.append(_named(hidden, pooled))
         height, width = (side // self.factor for side in size)
         places = torch.zeros(height, width, 3, device=self.device, dtype=text_ids.dtype)
         places[..., 1] += torch.arange(height, device=self.device)[:, None]
@@ -135,24 +134,27 @@ class Flux(Transformer):
         return Conditions(named[0], named[-1] if guided else {}, shared)
 
     @torch.no_grad()
-    def under(self, batch: int, size: Size, text: Text, guided: bool) -> Callable[[float], Model]:
+    def under(self, size: Size, text: Text, guided: bool) -> Callable[[float], Model]:
         """The model for any value of the network's guidance input."""
         text = dict(text)
         scale = finite("true_cfg_scale", text.pop("true_cfg_scale", 1.0))
-        wanted, negative, shared = self.conditions(batch, size, text, scale != 1)  # guided is nothing to the text
+        wanted, negative, shared = self.conditions(size, text, scale != 1)  # guided is nothing to the text
+        asks = self.network.config.guidance_embeds
 
         def at(weight: float) -> Model:
-            # One value a sample, and only where the network has such an input.
-            asks = self.network.config.guidance_embeds
-            named = {**shared, **({"guidance": torch.full((batch,), weight, device=self.device)} if asks else {})}
-            model = from_unet(self.network, **wanted, **named)
-            return against(model, from_unet(self.network, **negative, **named), scale) if negative else model
+            def given(words: dict[str, Any]) -> Model:
+                return self.sized(lambda n: {**spread(words, n), **shared, **(value(n) if asks else {})})
+
+            def value(n: int) -> dict[str, Any]:
+                return {"guidance": torch.full((n,), weight, device=self.device)}
+
+            return guided_by(given(wanted), given(negative), scale) if negative else given(wanted)
 
         return at
 
 
-def _named(hidden: Tensor, pooled: Tensor, batch: int) -> dict[str, Any]:
-    return {"encoder_hidden_states": rows(hidden, batch), "pooled_projections": rows(pooled, batch)}
+def _named(hidden: Tensor, pooled: Tensor) -> dict[str, Any]:
+    return {"encoder_hidden_states": hidden, "pooled_projections": pooled}
 
 
 def _mu(scheduler: Any, patches: int) -> float:

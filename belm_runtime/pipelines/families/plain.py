@@ -43,7 +43,7 @@ class Unconditional(Family):
         """That of x."""
         return tuple(shape[2:])
 
-    def conditions(self, batch: int, size: Size, text: Text, guided: bool) -> Conditions:
+    def conditions(self, size: Size, text: Text, guided: bool) -> Conditions:
         """None."""
         if given := sorted(key for key, value in text.items() if value is not None):
             raise InputError(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from belm_runtime.errors import InputError
 from belm_runtime.pipelines.families.base import Conditions, Family, Size, Text
-from belm_runtime.pipelines.families.text import encoded, rows
+from belm_runtime.pipelines.families.text import encoded
 from belm_runtime.pipelines.pictures import check_size
 
 
@@ -80,10 +80,10 @@ class StableDiffusion(Latent):
         """A UNet that takes a text and nothing else."""
         return _has_unet(pipe) and pipe.unet.config.addition_embed_type is None
 
-    def conditions(self, batch: int, size: Size, text: Text, guided: bool) -> Conditions:
+    def conditions(self, size: Size, text: Text, guided: bool) -> Conditions:
         """The text's hidden states."""
         wanted, negative = encoded(self.pipe, text, guided, do_classifier_free_guidance=guided)
-        named = [{"encoder_hidden_states": rows(part, batch)} for part in (wanted, negative) if part is not None]
+        named = [{"encoder_hidden_states": part} for part in (wanted, negative) if part is not None]
         return Conditions(named[0], named[-1] if guided else {}, {})
 
 
@@ -103,14 +103,14 @@ class StableDiffusionXL(Latent):
         shift, spread = (like.new_tensor(values).reshape(1, -1, 1, 1) for values in (mean, deviation))
         return shift, config.scaling_factor / spread
 
-    def conditions(self, batch: int, size: Size, text: Text, guided: bool) -> Conditions:
+    def conditions(self, size: Size, text: Text, guided: bool) -> Conditions:
         """Hidden states, pooled text, and the size as original and target size without a crop."""
         found = encoded(self.pipe, text, guided, do_classifier_free_guidance=guided)
         ids = torch.tensor([[*size, 0, 0, *size]], dtype=found[0].dtype, device=self.device)
 
         def named(hidden: Tensor, pooled: Tensor) -> dict[str, Any]:
-            added = {"text_embeds": rows(pooled.to(self.device), batch), "time_ids": rows(ids, batch)}
-            return {"encoder_hidden_states": rows(hidden.to(self.device), batch), "added_cond_kwargs": added}
+            added = {"text_embeds": pooled.to(self.device), "time_ids": ids}
+            return {"encoder_hidden_states": hidden.to(self.device), "added_cond_kwargs": added}
 
         return Conditions(named(found[0], found[2]), named(found[1], found[3]) if guided else {}, {})
 

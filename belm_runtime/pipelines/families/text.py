@@ -1,12 +1,10 @@
-"""A text as a pipeline encodes it, with a row for each sample."""
+"""A text as a pipeline encodes it, and spread over the samples."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
 from typing import Any
-
-from torch import Tensor
 
 from belm_runtime.errors import InputError, unknown
 
@@ -53,15 +51,21 @@ def count_of(text: Mapping[str, Any]) -> int:
     return len(prompt) if isinstance(prompt, list) else 1
 
 
-def rows(tensor: Tensor, batch: int) -> Tensor:
-    """The tensor with a row for each sample, each row repeated as often as that takes.
+def spread(conditions: Mapping[str, Any], batch: int) -> dict[str, Any]:
+    """The tensors with a row for each sample, each row repeated as often as that takes.
 
     Raises:
         InputError: a number of rows that does not divide the batch.
     """
-    if batch % len(tensor):
-        raise InputError(f"text for {len(tensor)} samples does not go with a batch of {batch}")
-    return tensor.repeat_interleave(batch // len(tensor), dim=0)
+    found = {}
+    for key, value in conditions.items():
+        if isinstance(value, dict):
+            found[key] = spread(value, batch)
+        elif batch % len(value):
+            raise InputError(f"text for {len(value)} samples does not go with a batch of {batch}")
+        else:
+            found[key] = value if len(value) == batch else value.repeat_interleave(batch // len(value), dim=0)
+    return found
 
 
 def _check_encoders(pipe: Any, given: Mapping[str, Any], guided: bool) -> None:

@@ -197,9 +197,9 @@ def test_sound(tiny: Any) -> None:
 def test_sound_on_the_scheduler_that_it_comes_with(tiny: Any) -> None:
     """Against diffusers' own method of that scheduler, with many steps."""
     pipe = tiny.audio()
-    reference = pipe(1, num_inference_steps=160, generator=torch.Generator().manual_seed(0)).audios
+    reference = pipe(1, num_inference_steps=200, generator=torch.Generator().manual_seed(0)).audios
     errors = []
-    for steps in (10, 40):
+    for steps in (10, 60):
         made = generate(pipe, num_inference_steps=steps, generator=torch.Generator().manual_seed(0), output_type="np")
         errors.append(np.abs(made.images - reference).max())
     assert errors[1] < errors[0] / 2 and errors[1] < 0.02
@@ -326,17 +326,18 @@ def test_between_two_pictures(tiny: Any, kind: str) -> None:
 # ---- arithmetic, devices, onlookers ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("dtype", "floor"), [(torch.float32, 1e-5), (torch.bfloat16, 0.3)], ids=["float32", "bfloat16"]
-)
-def test_the_states_are_finer_than_the_model(tiny: Any, dtype: torch.dtype, floor: float) -> None:
-    """The network rounds its input; what differs by 1e-16 may then fall on the other side, once in many steps."""
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_the_states_are_finer_than_the_model(tiny: Any, dtype: torch.dtype) -> None:
+    """The network rounds its input alike both ways, unless one of 1e-15 apart falls on the other side of a rounding.
+
+    That is rare where states differ by 1e-15 only: none of these 20 steps of 256 numbers does.
+    """
     model = tiny.stable_diffusion(dtype=dtype)
     counted, x, text = Counted(model.pipe), model.latents(), model.ask(1, 7.5, dtype)
     made = generate(model.pipe, latents=x, num_inference_steps=20, output_type="latent", **text)
     back = invert(model.pipe, made.run, **text)
     assert counted.dtypes == {dtype} and {s.dtype for s in (*made.run.history, *back.history)} == {torch.float64}
-    assert relative(back.x, x.double()) <= floor
+    assert relative(back.x, x.double()) <= 1e-8
     single = generate(model.pipe, latents=x, num_inference_steps=20, settings={"arithmetic": "float32"}, **text)
     assert single.run.x.dtype == torch.float32
     assert invert(model.pipe, single.run, **text).x.dtype == torch.float32
