@@ -42,6 +42,18 @@ class Varying:
         return self.at(float(t.max()))(x, t)
 
 
+def at_time(model: Any, time: float) -> Model:
+    """The model that a run calls at a time."""
+    return model.at(time) if isinstance(model, Varying) else as_model(model)
+
+
+def mixed(first: Any, second: Any, weight: float) -> Model:
+    """The predictions of two models in one proportion, (1 - w)·first + w·second; either may change along the run."""
+    if not isinstance(first, Varying) and not isinstance(second, Varying):
+        return guided(second, first, weight)
+    return Varying(lambda time: guided(at_time(second, time), at_time(first, time), weight))
+
+
 def weighted(make: Callable[[float], Any], weight: Weight | float, grid: Grid) -> Model:
     """The model under a weight that may change along the run.
 

@@ -13,7 +13,7 @@ import torch
 
 from belm_runtime.errors import InputError, NotFiniteError
 from belm_runtime.grid import Grid
-from belm_runtime.guidance import Varying
+from belm_runtime.guidance import at_time
 from belm_runtime.models import as_model
 
 Progress = Callable[[int, int], None]
@@ -38,8 +38,7 @@ class Run:
 
     def predict(self, x: torch.Tensor, node: int) -> torch.Tensor:
         """The model's prediction at a node, checked in shape, in the run's arithmetic."""
-        model = self.model.at(self.times[node]) if isinstance(self.model, Varying) else self.model
-        prediction = model(x, self.timesteps[node].expand(x.shape[0]))
+        prediction = at_time(self.model, self.times[node])(x, self.timesteps[node].expand(x.shape[0]))
         self.calls += 1
         if not isinstance(prediction, torch.Tensor) or prediction.shape != x.shape:
             raise InputError(f"the model returned {described(prediction)} at node {node}; x has shape {tuple(x.shape)}")

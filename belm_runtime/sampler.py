@@ -153,14 +153,10 @@ class Sampler:
             return self._stages(model, history, range(here + 1, stop + 1), inverse=True)
         relations = self.upward(here, stop, None if bare else len(history), approximate)
         last = min(self.method.k - 1, stop)
-        if not bare or schedule is None or not last:
-            return self._relations(model, history, nodes, relations)
-        climb = Climb.plan(schedule, self.grid, last, self.prediction)
-        total = climb.steps + len(relations) - last
-        history, slopes = climb.run(model, history[0], self._share(0, total))
-        nodes, progress = list(range(last, -1, -1)), self._share(climb.steps, total)
-        done = self._relations(model, history, nodes, relations[last:], slopes, progress)
-        return replace(done, calls=done.calls + climb.steps)
+        if bare and schedule is not None and last:
+            climb = Climb.plan(schedule, self.grid, last, self.prediction)
+            return self._climbed(model, history[0], climb, relations[last:])
+        return self._relations(model, history, nodes, relations)
 
     def state(self, history: Sequence[torch.Tensor], nodes: Sequence[int]) -> State:
         """A state of this sampler from known values, e.g. reference starting values.
@@ -309,6 +305,14 @@ class Sampler:
         made = run.watch(march(relations, history, slopes, run.predict, self._keep(relations)), nodes[0])
         nodes = (made[::-1] + nodes)[: len(history)]
         return self._finished(history, nodes, run)
+
+    def _climbed(self, model: Model, x: torch.Tensor, climb: Climb, relations: list[Relation]) -> State:
+        """The first nodes by a climb, the rest by the relations, as one run."""
+        total = climb.steps + len(relations)
+        history, slopes = climb.run(model, x, self._share(0, total))
+        nodes = list(range(len(history) - 1, -1, -1))
+        done = self._relations(model, history, nodes, relations, slopes, self._share(climb.steps, total))
+        return replace(done, calls=done.calls + climb.steps)
 
     def _share(self, before: int, total: int) -> Progress | None:
         """The progress of a run that is a part of a longer one."""

@@ -7,6 +7,7 @@ not: they are where a bare picture starts from.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,19 +39,23 @@ def read(path: Path, shape: tuple[int, int, int]) -> torch.Tensor:
     channels, height, width = shape
     assert channels == 1
     try:
-        with Image.open(path) as picture:
-            picture.load()
-            mode, size = picture.mode, picture.size
+        with warnings.catch_warnings():
+            # However large it says it is, it is refused by its size before a pixel is read.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(path)
+        with picture:
+            if picture.mode != "L" or picture.size != (width, height):
+                raise InputError(
+                    f"{str(path)!r} is {picture.mode} of {picture.width}×{picture.height}; the model takes grey "
+                    f"pictures (L) of {width}×{height}: with Pillow, picture.convert('L').resize(({width}, {height}))"
+                )
             pixels = np.asarray(picture)
     except UnidentifiedImageError:
         raise InputError(f"{str(path)!r} is no picture that can be read; give PNG or JPEG files") from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except InputError:
+        raise
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}") from None
-    if mode != "L" or size != (width, height):
-        raise InputError(
-            f"{str(path)!r} is {mode} of {size[0]}×{size[1]}; the model takes grey pictures (L) of {width}×{height}: "
-            f"with Pillow, picture.convert('L').resize(({width}, {height}))"
-        )
     return torch.from_numpy(pixels.astype(np.float64)).reshape(1, *shape) / 127.5 - 1
 
 

@@ -68,10 +68,13 @@ def interpolate(
                     guidance=guidance, device=device, dtype=dtype)  # fmt: skip
     if between < 1:
         raise InputError(f"--between {between}: it must be a whole number ≥ 1")
+    second = None if to_label is None else read_label(to_label)
+    if isinstance(second, list):
+        raise InputError(f"--to-label {to_label!r}: the second picture has one label, a digit 0 … 9 or any")
     source = gather(pictures or [], state, given, bare=bare)
     if source is not None and len(source.names) != 2:
         raise InputError(f"to interpolate takes two pictures, not {len(source.names)}")
-    found = _run(source, out, given, None if to_label is None else read_label(to_label), between, keep, seed, embed)
+    found = _run(source, out, given, second, between, keep, seed, embed)
     if machine:
         print_json(found)
         return
@@ -94,6 +97,9 @@ def _run(
         "interpolating", source, out, given, seed=seed, number=2, batch=1, runs=lambda n: n + between
     ) as on:
         begin, (first, second) = time.perf_counter(), _two(on.setup.label, to_label)
+        if embed and first != second:
+            raise InputError(f"--embed: between {condition(first)} and {condition(second)} a picture is of neither "
+                             "label, and no single run leads back from it")  # fmt: skip
         models = [on.model(replace(on.setup, label=label))(slice(0, 1)) for label in (first, second)]
         a, b = (x for _, x in on.parts())
         path = run(on.sampler, models[0], a, b, weights, second_model=None if first == second else models[1],

@@ -27,16 +27,13 @@ from belm.cli.options import (
     print_json,
 )  # fmt: skip
 from belm.cli.source import BARE_METHOD, Source, gather
-from belm.cli.work import Bench, bench, on_what, options, several
+from belm.cli.work import NOISE, Bench, bench, on_what, options, several
 from belm_runtime.errors import InputError
 
 if TYPE_CHECKING:
     import torch
 
     from belm_runtime.state import State
-
-#: What is written.
-NOISE = "noise.safetensors"
 
 
 def invert(

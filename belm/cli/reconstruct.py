@@ -31,10 +31,7 @@ from belm.cli.options import (
     print_json,
 )  # fmt: skip
 from belm.cli.source import Source, gather
-from belm.cli.work import bench, on_what, options, several
-
-#: The noise, with all that leads back.
-NOISE = "noise.safetensors"
+from belm.cli.work import NOISE, bench, on_what, options, several
 
 
 def reconstruct(
@@ -93,8 +90,10 @@ def _run(
         caption = f"made again, off by {error['rms']:.1g}"
         rows = [("pictures", x0, 1.0), ("their noise", turn.x, 3.0), (caption, again.x, 1.0)]
         turn.save(on.folder / NOISE)
-        facts = {"task": "reconstruct", "alone": alone, "error": error, "calls": turn.calls + again.calls,
-                 **({} if on.source.seed is None else {"seed": on.source.seed})}  # fmt: skip
+        facts = {"task": "reconstruct", "alone": alone, "error": error, "calls": turn.calls + again.calls}
+        if on.source.seed is not None and not on.source.values.get("first"):
+            # Sample j here is sample j of that seed.
+            facts["seed"] = on.source.seed
         record = on.leave(on.named("again"), on.setup, again, rows, embed, **facts)
         seconds = time.perf_counter() - begin
     return {**record, "files": [*record["files"], NOISE], "seconds": seconds, "out": str(out)}

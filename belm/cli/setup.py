@@ -70,7 +70,11 @@ class Setup:
     dtype: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse other models: they have no loader here."""
+        """Refuse what a record may hold and an option may not, and other models: they have no loader here."""
+        for field in fields(self):
+            value, kind = getattr(self, field.name), str(field.type)
+            if kind.startswith("str") and not isinstance(value, str) and not (value is None and "None" in kind):
+                raise InputError(f"the {field.name} of a run is a name, not {value!r}")
         if self.model != "digits":
             raise InputError(f"--model {self.model!r} is not known; the model to use is digits, the embedded one")
         if self.dtype is not None:

@@ -41,11 +41,13 @@ class Source:
         x: a state at node 0, or bare pictures of shape (batch, …).
         names: what the files made from each sample begin with.
         values: the fields of the `Setup`; seed and first where the noise is known.
+        folders: where its files lie.
     """
 
     x: State | torch.Tensor
     names: tuple[str, ...]
     values: dict[str, Any]
+    folders: frozenset[Path] = frozenset()
 
     @property
     def bare(self) -> bool:
@@ -91,8 +93,13 @@ def gather(
     if pictures and state is not None:
         raise InputError("pictures and --state are two sources; give one of them")
     if pictures:
-        return _from_pictures(pictures, given, bare, bare_method)
-    return None if state is None else _from_state(state, given, bare, bare_method)
+        found = _from_pictures(pictures, given, bare, bare_method)
+    elif state is not None:
+        found = _from_state(state, given, bare, bare_method)
+    else:
+        return None
+    paths = [*pictures, *([] if state is None else [state])]
+    return replace(found, folders=frozenset((path if path.is_dir() else path.parent).resolve() for path in paths))
 
 
 def _from_pictures(paths: Sequence[Path], given: dict[str, Any], bare: bool, bare_method: str | None) -> Source:
@@ -136,11 +143,9 @@ def _from_state(path: Path, given: dict[str, Any], bare: bool, bare_method: str 
     if bare and bare_method is not None:
         given = {"method": bare_method, **given}
     found = _of_state(state, names, record, given, str(file))
-    if not bare:
-        return found
     if state.nodes[0] != 0:
-        raise InputError(f"--bare starts from x_0, but this state is at node {state.nodes[0]}")
-    return replace(found, x=state.x)
+        raise InputError(f"the state {str(file)!r} is at node {state.nodes[0]}; give one of pictures, at node 0")
+    return replace(found, x=state.x) if bare else found
 
 
 def from_seed(seed: int, number: int, given: dict[str, Any], report: Any = None) -> Source:

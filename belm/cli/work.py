@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: What every task writes beside its pictures.
 RECORD, GRID = "run.json", "grid.png"
+#: What `invert` and `reconstruct` write: the noise, with all that leads back.
+NOISE = "noise.safetensors"
 
 
 def options(label: str | None = None, **given: Any) -> dict[str, Any]:
@@ -125,19 +127,23 @@ def bench(
         grid: whether a grid will be drawn.
 
     Raises:
-        InputError: unusable settings or states, a folder that cannot be written.
+        InputError: unusable settings or states, a folder that cannot be written or that the source would be lost in.
     """
     from belm_runtime.sampler import AmplificationWarning
 
     if source is not None and seed is not None:
         raise InputError("--seed samples the pictures first; give it without pictures and --state")
+    if grid and source is not None and out.resolve() in source.folders and (out / RECORD).exists():
+        raise InputError(f"the source lies in {str(out)!r}: its {RECORD} and {STATE_FILE} would be overwritten; "
+                         "give another --out")  # fmt: skip
     if batch is not None and batch < 1:
         raise InputError(f"--batch-size {batch}: it must be a whole number ≥ 1")
     if grid:
         # What is not installed is found before the work.
         import_module("matplotlib")
     with bar(task) as report, staged(out) as folder, warnings.catch_warnings():
-        warnings.simplefilter("always", AmplificationWarning)
+        # Each once, however many batches there are.
+        warnings.simplefilter("default", AmplificationWarning)
         found = from_seed(seed or 0, number, given or {}, report) if source is None else source
         count = len(found.names)
         size = min(batch or count, count)

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from belm_runtime.errors import InputError
-from belm_runtime.models import finite, guided
+from belm_runtime.guidance import mixed
+from belm_runtime.models import finite
 from belm_runtime.run import Model
 from belm_runtime.sampler import Sampler
 from belm_runtime.schedule import Schedule
@@ -79,7 +80,7 @@ def interpolate(
     other = model if second_model is None else second_model
     turn = turning_node(sampler, keep)
     a, b = (sampler.invert(own, end, stop=turn, schedule=schedule) for own, end in ((model, first), (other, second)))
-    at = between or (lambda w: model if other is model else guided(other, model, w))
+    at = between or (lambda w: model if other is model else mixed(model, other, w))
     states = tuple(sampler.sample(at(w), slerp(a, b, w)) for w in weights)
     return Path((a, b), states)
 

@@ -180,7 +180,7 @@ def test_invert_refuses_damaged_and_foreign_files(refused, copy, tmp_path):
 
 def test_bare_needs_a_state_at_node_0(run, refused, copy):
     inverted(run, "--state", copy)
-    refused("invert", "--state", copy / "noise.safetensors", "--bare", holds=("x_0", "node 10"))
+    refused("invert", "--state", copy / "noise.safetensors", "--bare", holds=("node 10", "node 0"))
 
 
 @pytest.mark.parametrize(

@@ -202,9 +202,21 @@ def test_the_state_of_a_sampling_run_is_used_as_it_is(told, carrying, tmp_path):
     assert float((State.load(tmp_path / "r" / "noise.safetensors").x - noise).abs().max()) < 1e-11
 
 
+def test_the_samples_of_a_shard_are_not_taken_for_the_first_of_their_seed(told, tmp_path):
+    told("sample", *FEW, "--num", 3, "--batch-size", 2, "--states", "--seed", 5, "--out", tmp_path / "shards")
+    for shard, known in ((0, True), (1, False)):
+        out = tmp_path / f"again-{shard}"
+        told("reconstruct", "--state", tmp_path / "shards" / f"shard-0000{shard}.safetensors", "--out", out)
+        record = told("invert", "--state", out)
+        assert record["seed"] == (5 if known else None)
+        assert (record["error"]["max"] < 1e-10) if known else record["error"] is None
+
+
 def test_a_damped_method_on_bare_pictures_warns_in_one_line(run, files, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("default")
         code, _, err = run("reconstruct", files[0], "--steps", 20, "--method", "o-belm", "--out", tmp_path / "r")
     assert code == 0 and err.count("\n") == 1
+    batches = ["--batch-size", 1, "--out", tmp_path / "s"]
+    assert run("reconstruct", *files, "--steps", 20, "--method", "o-belm", *batches).err == err
     assert err.startswith("warning: inverting o-belm on this grid from a bare x_0 amplifies")

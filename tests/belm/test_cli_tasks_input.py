@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import shutil
+import struct
+import zlib
 
 import pytest
 from PIL import Image
 
 from belm_runtime import Sampler, Schedule, digits
+from belm_runtime.png import chunk
 
 SCHEDULE = Schedule.preset("ddpm")
 FEW = ["--steps", "8"]
@@ -32,6 +36,15 @@ def test_pictures_of_the_wrong_size_or_mode(refused, files, tmp_path):
         refused("interpolate", files[0], tmp_path / name, *out, holds=words)
         refused("invert", tmp_path / name, *out, holds=words)
     assert not (tmp_path / "a").exists()
+
+
+def test_a_picture_is_refused_by_its_size_before_a_pixel_is_read(refused, tmp_path):
+    """Files of 80 bytes; the pixels that they claim would be 121 MB, and 3.6 GB."""
+    for side, words in ((11_000, ("L of 11000×11000",)), (60_000, ("bomb",))):
+        head = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+        entries = ((b"IHDR", head), (b"IDAT", zlib.compress(b"")), (b"IEND", b""))
+        (tmp_path / "huge.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*entry) for entry in entries))
+        refused("reconstruct", tmp_path / "huge.png", "--out", tmp_path / "out", holds=("huge.png", *words))
 
 
 def test_files_that_are_no_pictures(refused, files, tmp_path):
@@ -86,6 +99,7 @@ def test_states_of_other_runs_and_wrong_options(refused, carrying, tmp_path, arg
         (["edit"], ("to-label",)),
         (["interpolate", "--between", "0"], ("--between 0", "≥ 1")),
         (["interpolate"], ("two pictures, not 1",)),
+        (["interpolate", "--to-label", "1,2"], ("'1,2'", "one label")),
         (["reconstruct", "--spacing", "trayling"], ("'trailing'",)),
         (["reconstruct", "--state", "run"], ("two sources",)),
     ],
@@ -125,6 +139,37 @@ def test_a_state_of_another_model_is_refused(refused, tmp_path):
             holds=("(4, 16, 16)", "another model", "(1, 8, 8)"))  # fmt: skip
     refused("reconstruct", "--state", tmp_path, "--out", tmp_path / "out", holds=("run.json", "--schedule"))
     assert not (tmp_path / "out").exists()
+
+
+def test_the_noise_is_no_picture(refused, told, carrying, tmp_path):
+    told("reconstruct", "--state", carrying, "--out", tmp_path / "r")
+    for task, more in (("invert", ()), ("reconstruct", ()), ("edit", ("--to-label", 8))):
+        refused(task, "--state", tmp_path / "r" / "noise.safetensors", *more, "--out", tmp_path / "out",
+                holds=("noise.safetensors", "node 8", "node 0"))  # fmt: skip
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_picture_between_two_labels_carries_no_state(refused, files, tmp_path):
+    refused("interpolate", *files, *FEW, "--label", 3, "--to-label", 7, "--embed", "--out", tmp_path / "out",
+            holds=("--embed", "between 3 and 7"))  # fmt: skip
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_written_over_the_source(refused, carrying, tmp_path):
+    run = shutil.copytree(carrying, tmp_path / "run")
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    for source in (("--state", run), ("--state", run / "state.safetensors"), (run / "sample-000.png",)):
+        refused("reconstruct", *source, "--out", run, holds=("the source lies in", "overwritten", "--out"))
+        refused("edit", *source, "--to-label", 8, "--out", run / ".." / "run", holds=("the source lies in",))
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+
+
+@pytest.mark.parametrize("entry", [{"arithmetic": ["float64"]}, {"device": None}, {"method": 3}, {"steps": "many"}])
+def test_a_record_that_is_none_is_refused(refused, carrying, tmp_path, entry):
+    run = shutil.copytree(carrying, tmp_path / "run")
+    record = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**record, **entry}))
+    refused("reconstruct", "--state", run, "--out", tmp_path / "out", holds=(*entry, str(*entry.values())))
 
 
 def test_a_changed_or_damaged_picture_with_a_state_is_refused(refused, carrying, tmp_path):

@@ -90,11 +90,8 @@ def test_pillow_can_read_and_write_the_chunk() -> None:
         info.add(b"beLM", data, after_idat=True)
         out = io.BytesIO()
         opened.save(out, "PNG", pnginfo=info)
-    rewritten = out.getvalue()
-    if [c for c in chunks(rewritten, "it") if c[0] in (b"IHDR", b"IDAT")] == [
-        c for c in chunks(after, "it") if c[0] in (b"IHDR", b"IDAT")
-    ]:
-        assert same(extract(rewritten)[0], state())
+    # Pillow compressed the picture in the first place, so its data are the same bytes again.
+    assert same(extract(out.getvalue())[0], state())
 
 
 def test_a_program_that_saves_it_again_drops_the_state() -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from belm_runtime import InputError, Sampler, Schedule, State
+from belm_runtime.guidance import Varying, ramp, weighted
 from belm_runtime.mixture import GaussianMixture
 from belm_runtime.tasks import interpolate, slerp
 
@@ -79,6 +80,18 @@ def test_the_model_between_may_be_anything() -> None:
     assert asked == [0.2, 0.9]
     expected = SAMPLER.sample(Toy(0.9), slerp(*path.ends, 0.9))
     assert torch.equal(path.states[1].x, expected.x)
+
+
+def test_models_that_change_along_the_run_are_mixed_time_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No time is read back from the device: the run knows it."""
+    a, b = pictures()
+    one, other = (weighted(Toy, ramp(w, 0.0), GRID) for w in (0.3, -0.3))
+    expected = interpolate(SAMPLER, lambda x, t: one(x, t), a, b, [0.25], second_model=lambda x, t: other(x, t))
+    monkeypatch.setattr(Varying, "__call__", lambda *_: pytest.fail("read a time"))
+    path = interpolate(SAMPLER, one, a, b, [0.25], second_model=other)
+    assert torch.equal(path.states[0].x, expected.states[0].x)
+    plain = interpolate(SAMPLER, Toy(0.3), a, b, [0.25], second_model=Toy(-0.3))
+    assert not torch.equal(path.states[0].x, plain.states[0].x)
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.3, 0.5, 1.0])
