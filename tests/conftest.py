@@ -1,4 +1,9 @@
-"""One torch thread everywhere, and hypothesis without deadlines: timings belong in benchmarks."""
+"""One torch thread everywhere, no network, and hypothesis without deadlines: timings belong in benchmarks."""
+
+import os
+
+# A test that names a model of the hub finds it in the cache or not at all.
+os.environ["HF_HUB_OFFLINE"] = "1"
 
 import torch
 from hypothesis import settings

@@ -73,6 +73,11 @@ class Adapter:
         """The grid's schedule, of use with a bare x_0."""
         return self._plan.schedule
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of x for one sample, (1, …)."""
+        return self.family.shape(1, self.size)
+
     def model(self, *, guidance_scale: Weight | float = 1.0, callback: Callback | None = None, **text: Any) -> Model:
         """The pipeline's network under a text.
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,23 +39,26 @@ def load(name: str, dtype: torch.dtype = torch.float32, device: torch.device | s
         except (OSError, ValueError, TypeError, AttributeError, ImportError, KeyError, RuntimeError) as error:
             reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
             raise InputError(f"cannot load the pipeline {name!r}: {reason.strip()}") from None
-        pipe = pipe.to(device)
+        pipe = pipe.to(device, dtype)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
 
-class _quiet:
+@contextmanager
+def _quiet() -> Iterator[None]:
     """Keep what diffusers and transformers say of loading, and their bars, off the terminal."""
+    from transformers.utils import logging as others
 
-    def __enter__(self) -> None:
-        from transformers.utils import logging as others
-
-        self._levels = [(part, part.get_verbosity()) for part in (logging, others)]
-        for part, _ in self._levels:
-            part.set_verbosity_error()
-            part.disable_progress_bar()
-
-    def __exit__(self, *_: object) -> None:
-        for part, level in self._levels:
+    levels = [(part, part.get_verbosity()) for part in (logging, others)]
+    for part, _ in levels:
+        part.set_verbosity_error()
+        part.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            # Newer versions call torch_dtype by another name.
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        for part, level in levels:
             part.set_verbosity(level)
             part.enable_progress_bar()
