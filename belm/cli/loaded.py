@@ -178,7 +178,12 @@ class Pipeline:
             raise InputError("give --height and --width, or neither")
         size = None if setup.height is None or setup.width is None else (setup.height, setup.width)
         pipe = _pipeline(setup.model, setup.dtype or "float32", str(place))
-        self._setup, self._on = setup, Adapter(pipe, setup.steps, size=size, **_settings(setup, pipe))
+        try:
+            self._setup, self._on = setup, Adapter(pipe, setup.steps, size=size, **_settings(setup, pipe))
+        except InputError as error:
+            if not str(error).startswith(("clip_sample", "thresholding")):
+                raise
+            raise InputError(f"{error}, which is --unclipped") from None
         if len(self._on.size) != 2:
             raise InputError(f"{setup.model!r} makes sound; the command line has no files for it, the library has")
 
