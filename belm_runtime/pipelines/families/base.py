@@ -202,6 +202,11 @@ class Family:
         return lambda x, t: made(len(x))(x, t)
 
 
+def is_a(part: Any, name: str) -> bool:
+    """Whether a component is of a class of this name, or made from it; asked without importing all of diffusers."""
+    return any(cls.__name__ == name for cls in type(part).__mro__)
+
+
 def _both(negative: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
     """The keywords of a batch with the negative half first."""
     return {

@@ -12,7 +12,7 @@ from torch import Tensor
 from belm_runtime.errors import InputError
 from belm_runtime.models import Model, finite
 from belm_runtime.models import guided as guided_by
-from belm_runtime.pipelines.families.base import Conditions, Size, Text
+from belm_runtime.pipelines.families.base import Conditions, Size, Text, is_a
 from belm_runtime.pipelines.families.stable import Latent
 from belm_runtime.pipelines.families.text import encoded, spread
 from belm_runtime.pipelines.flow import FlowBELMScheduler
@@ -44,7 +44,7 @@ class StableDiffusion3(Transformer):
     def fits(cls, pipe: Any) -> bool:
         """Its transformer, as it is."""
         plain = "controlnet" not in pipe.components and hasattr(pipe, "encode_prompt")
-        return plain and type(pipe.components.get("transformer")).__name__ == "SD3Transformer2DModel"
+        return plain and is_a(pipe.components.get("transformer"), "SD3Transformer2DModel")
 
     def _measures(self) -> tuple[int, int]:
         return self.pipe.vae_scale_factor * self.network.config.patch_size, self.pipe.vae.config.in_channels
@@ -75,7 +75,7 @@ class Flux(Transformer):
         """Its transformer, as it is."""
         plain = "controlnet" not in pipe.components and hasattr(pipe, "encode_prompt")
         transformer = pipe.components.get("transformer")
-        if type(transformer).__name__ != "FluxTransformer2DModel" or not plain:
+        if not is_a(transformer, "FluxTransformer2DModel") or not plain:
             return False
         return transformer.config.in_channels == 4 * pipe.vae.config.latent_channels
 

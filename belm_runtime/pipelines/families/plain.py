@@ -11,7 +11,7 @@ from torch import Tensor
 
 from belm_runtime.errors import InputError, unknown
 from belm_runtime.grid import Grid
-from belm_runtime.pipelines.families.base import Conditions, Family, Plan, Size, Text
+from belm_runtime.pipelines.families.base import Conditions, Family, Plan, Size, Text, is_a
 from belm_runtime.pipelines.pictures import check_size
 from belm_runtime.sampler import Sampler
 
@@ -23,7 +23,7 @@ class Unconditional(Family):
     def fits(cls, pipe: Any) -> bool:
         """A UNet that takes nothing but x and the time."""
         parts = pipe.components
-        alone = set(parts) == {"unet", "scheduler"} and type(parts["unet"]).__name__ == "UNet2DModel"
+        alone = set(parts) == {"unet", "scheduler"} and is_a(parts["unet"], "UNet2DModel")
         return alone and parts["unet"].config.class_embed_type is parts["unet"].config.num_class_embeds is None
 
     def _measures(self) -> tuple[int, int]:
@@ -65,7 +65,7 @@ class Audio(Unconditional):
     def fits(cls, pipe: Any) -> bool:
         """A UNet of one dimension, alone."""
         parts = pipe.components
-        return set(parts) == {"unet", "scheduler"} and type(parts["unet"]).__name__ == "UNet1DModel"
+        return set(parts) == {"unet", "scheduler"} and is_a(parts["unet"], "UNet1DModel")
 
     def _measures(self) -> tuple[int, int]:
         return 2 ** len(self.network.up_blocks), self.network.config.in_channels

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from belm_runtime.errors import InputError
-from belm_runtime.pipelines.families.base import Conditions, Family, Size, Text
+from belm_runtime.pipelines.families.base import Conditions, Family, Size, Text, is_a
 from belm_runtime.pipelines.families.text import encoded
 from belm_runtime.pipelines.pictures import check_size
 
@@ -119,7 +119,7 @@ def _has_unet(pipe: Any) -> bool:
     """Whether a UNet predicts what it is given, under a text, without further conditions."""
     parts = pipe.components
     unet, vae = parts.get("unet"), parts.get("vae")
-    if type(unet).__name__ != "UNet2DConditionModel" or vae is None or "controlnet" in parts:
+    if not is_a(unet, "UNet2DConditionModel") or vae is None or "controlnet" in parts:
         return False
     config = unet.config
     others = ("class_embed_type", "num_class_embeds", "encoder_hid_dim_type", "time_cond_proj_dim")
