@@ -18,7 +18,7 @@ from belm.cli.loaded import Loaded
 from belm.cli.progress import bar
 from belm.cli.setup import Label, Setup, named, read_condition, read_guidance
 from belm.cli.source import STATE_FILE, Source, check, from_seed
-from belm.cli.strip import strip
+from belm.cli.strip import COLUMNS, strip
 from belm_runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -112,7 +112,8 @@ class Bench:
             state.save(self.folder / STATE_FILE)
             files.append(STATE_FILE)
         (self.folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        (self.folder / GRID).write_bytes(strip([(said, self.loaded.shown(x, limit)) for said, x, limit in rows]))
+        shown = [(said, self.loaded.shown(x[:COLUMNS], limit)) for said, x, limit in rows]
+        (self.folder / GRID).write_bytes(strip(shown))
         return {**record, "files": [*files, RECORD, GRID]}
 
     def named(self, ending: str) -> list[str]:
