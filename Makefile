@@ -54,9 +54,9 @@ bench: $(BIN)/.ready ## measure: round trips, bounds, stability, a step, editing
 	$(BIN)/python benchmarks/stability_figure.py
 	$(BIN)/python benchmarks/regions_figure.py
 	$(BIN)/python benchmarks/root_loci_figure.py
-	$(BIN)/python benchmarks/step.py --out docs/images/step-overhead.png
-	$(BIN)/python benchmarks/editing.py
-	$(BIN)/python benchmarks/bare_inversion.py
+	$(BIN)/belm bench step --out docs/images/step-overhead.png
+	$(BIN)/belm bench editing
+	$(BIN)/belm bench bare-inversion
 
 docs: $(BIN)/.ready ## build the documentation into site/, warnings are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

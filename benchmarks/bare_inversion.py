@@ -13,7 +13,7 @@ only); pictures made on the very grid they are inverted on, without their state;
 Starts, the way to the first k - 1 nodes: `adams` (rising order) and `euler` (DDIM's) on the grid itself, `fixed point`
 (the implicit DDIM step, two iterations), and `climb` (belm_runtime.climb: small steps).
 
-    python benchmarks/bare_inversion.py [--steps 10 20 50 100] [--out FILE] [--figure FILE] [--cells FILE]
+    belm bench bare-inversion [--steps 10 20 50 100] [--out FILE] [--figure FILE] [--cells FILE]
 
 The list holds geometric means over the problems of a kind, the schedules sd15 and ddpm, and the spacings leading and
 trailing; --cells keeps every single figure. Half an hour on one core.
@@ -36,7 +36,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from bare_figure import draw
+from _bare_results import SAME, draw, means, table
 from torch import Tensor
 
 from belm.cli.progress import bar
@@ -61,7 +61,6 @@ STARTS, ALL_STARTS = ("adams", "climb"), ("adams", "euler", "fixed point", "clim
 COMPARED = ("o-belm", "open:k=2", "open:k=3", "open:k=4", "blend:k=3,theta=0.9")
 FIELDS = ("problem", "schedule", "spacing", "steps", "method", "start", "K", "calls", "seed", "again")
 BATCH, FINE, ITERATIONS = 20, 400, 2
-SAME = "digits of the same grid"
 
 
 @dataclass(frozen=True)
@@ -188,37 +187,6 @@ def rms(difference: Tensor) -> float:
     return float(f"{float(difference.square().mean().sqrt()):.4g}")
 
 
-def mean(rows: list[dict[str, Any]], field: str, **where: Any) -> float:
-    """The geometric mean of a field over the rows that agree with `where`."""
-    values = [r[field] for r in rows if r[field] is not None and all(r[k] == v for k, v in where.items())]
-    return math.exp(sum(map(math.log, values)) / len(values)) if values else math.nan
-
-
-def means(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The geometric means of a kind of problem, for each method, start and number of steps."""
-    found = []
-    kinds = ("digits", "real digits", SAME, "mixture")
-    ways = list(dict.fromkeys((row["method"], row["start"]) for row in rows))
-    for kind, (method, start), steps in product(kinds, ways, sorted({row["steps"] for row in rows})):
-        of = {"method": method, "start": start, "steps": steps}
-        chosen = [row for row in rows if row["problem"].split(" d=")[0] == kind]
-        errors = {field: float(f"{mean(chosen, field, **of):.3g}") for field in ("seed", "again")}
-        found.append({"kind": kind, **of, **{k: v if math.isfinite(v) else None for k, v in errors.items()}})
-    return found
-
-
-def table(found: list[dict[str, Any]]) -> None:
-    """Print the means, seed / again."""
-    steps = sorted({row["steps"] for row in found})
-    for kind in dict.fromkeys(row["kind"] for row in found):
-        print(f"\n{kind}: RMS error of the seed / of the picture made again from it")
-        print(f"{'method':22}{'start':13}" + "".join(f"{n:>18}" for n in steps))
-        for method, start in dict.fromkeys((row["method"], row["start"]) for row in found):
-            line = [r for r in found if (r["kind"], r["method"], r["start"]) == (kind, method, start)]
-            cells = "".join(f"{r['seed'] or math.nan:>9.2g} {r['again'] or math.nan:<8.2g}" for r in line)
-            print(f"{method:22}{start:13}{cells}")
-
-
 def main() -> None:
     """Measure, print, and write the list and the figure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -241,11 +209,12 @@ def main() -> None:
     found = means(rows)
     table(found)
     seconds = round(time.monotonic() - begin)
-    record = {"command": shlex.join(["python", *sys.argv]), "seconds": seconds, "machine": machine()}
+    command = shlex.join(["belm", "bench", "bare-inversion", *sys.argv[1:]])
+    record = {"command": command, "seconds": seconds, "machine": machine()}
     write(chosen.out, listed(record, found))
     if chosen.cells:
         write(chosen.cells, listed(record, rows))
-    write(chosen.figure, draw(rows, mean))
+    write(chosen.figure, draw(rows))
 
 
 def listed(record: dict[str, Any], rows: list[dict[str, Any]]) -> bytes:

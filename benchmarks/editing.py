@@ -9,7 +9,7 @@ Edits, digit c to (c + 5) mod 10 at guidance 3, for each method and fraction `ke
 Interpolations, half-way between two pictures: how sure the judge is, and the Euclidean distance to the nearest training
 picture, beside those of the mean of the two pictures and of held-out pictures.
 
-    python benchmarks/editing.py [--steps 20 50] [--count 100] [--out FILE]
+    belm bench editing [--steps 20 50] [--count 100] [--out FILE]
 """
 
 from __future__ import annotations
@@ -101,7 +101,8 @@ def main() -> None:
     middles.append({"method": "held-out pictures", **between(judge, x, data[~unseen])})
     for row in (*edits, *middles):
         print("  ".join(f"{key} {value}" for key, value in row.items()))
-    record = {"command": shlex.join(["python", *sys.argv]), "machine": machine(), "guidance": GUIDANCE,
+    command = shlex.join(["belm", "bench", "editing", *sys.argv[1:]])
+    record = {"command": command, "machine": machine(), "guidance": GUIDANCE,
               "pictures": len(x), "edits": edits, "interpolations": middles}  # fmt: skip
     write(chosen.out, (json.dumps(record, indent=1) + "\n").encode())
 

@@ -57,6 +57,16 @@ def test_no_step_is_longer_than_the_way_before_it(name: str, spacing: str, steps
     np.testing.assert_allclose(climb.fine.sigma[1:], sigma, rtol=1e-12)
 
 
+@pytest.mark.parametrize(("name", "spacing"), GRIDS)
+@pytest.mark.parametrize("steps", [6, 50])
+def test_no_step_to_a_node_is_a_mere_rest(name: str, spacing: str, steps: int) -> None:
+    schedule = Schedule.preset(name)
+    climb = Climb.plan(schedule, schedule.grid(steps, spacing), 3, "v")
+    for low, high in zip(climb.stops, climb.stops[1:], strict=False):
+        lengths = np.diff(s(climb.fine))[max(low, 1) : high]  # The first of all goes to where training began.
+        assert (lengths[1:] >= lengths[:-1] / 2).all()
+
+
 def test_the_first_node_is_the_first_training_time() -> None:
     ddpm, flow = Schedule.preset("ddpm"), Schedule.preset("flow")
     assert Climb.plan(ddpm, ddpm.grid(20, "trailing"), 1, "epsilon").fine.timesteps[1] == 0

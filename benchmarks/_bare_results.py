@@ -1,9 +1,10 @@
-"""The figure of benchmarks/bare_inversion.py: seed and picture errors against steps, and the loss that K brings."""
+"""Means, table and figure of benchmarks/bare_inversion.py: errors against steps, and the loss that K brings."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import product
 from statistics import median
 from typing import Any
 
@@ -13,6 +14,9 @@ from belm.demo.style import COLOURS, INK, MARKERS, WIDTH, canvas, png, styled
 from belm_runtime.amplification import WARN_BARE
 
 Row = Mapping[str, Any]
+
+#: The problem whose pictures were made on the grid that they are inverted on.
+SAME = "digits of the same grid"
 
 #: Method and start of each curve, its name, and its colour and marker.
 CURVES = (
@@ -25,12 +29,42 @@ _TITLES = {"seed": "error of the noise found from x_0 alone", "again": "error of
 _PANEL, _GAP = 2.05, 0.72
 
 
-def draw(rows: Sequence[Row], mean: Callable[..., float]) -> bytes:
+def mean(rows: Sequence[Row], field: str, **where: Any) -> float:
+    """The geometric mean of a field over the rows that agree with `where`."""
+    values = [r[field] for r in rows if r[field] is not None and all(r[k] == v for k, v in where.items())]
+    return math.exp(sum(map(math.log, values)) / len(values)) if values else math.nan
+
+
+def means(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The geometric means of a kind of problem, for each method, start and number of steps."""
+    found = []
+    kinds = ("digits", "real digits", SAME, "mixture")
+    ways = list(dict.fromkeys((row["method"], row["start"]) for row in rows))
+    for kind, (method, start), steps in product(kinds, ways, sorted({row["steps"] for row in rows})):
+        of = {"method": method, "start": start, "steps": steps}
+        chosen = [row for row in rows if row["problem"].split(" d=")[0] == kind]
+        errors = {field: float(f"{mean(chosen, field, **of):.3g}") for field in ("seed", "again")}
+        found.append({"kind": kind, **of, **{k: v if math.isfinite(v) else None for k, v in errors.items()}})
+    return found
+
+
+def table(found: list[dict[str, Any]]) -> None:
+    """Print the means, seed / again."""
+    steps = sorted({row["steps"] for row in found})
+    for kind in dict.fromkeys(row["kind"] for row in found):
+        print(f"\n{kind}: RMS error of the seed / of the picture made again from it")
+        print(f"{'method':22}{'start':13}" + "".join(f"{n:>18}" for n in steps))
+        for method, start in dict.fromkeys((row["method"], row["start"]) for row in found):
+            line = [r for r in found if (r["kind"], r["method"], r["start"]) == (kind, method, start)]
+            cells = "".join(f"{r['seed'] or math.nan:>9.2g} {r['again'] or math.nan:<8.2g}" for r in line)
+            print(f"{method:22}{start:13}{cells}")
+
+
+def draw(rows: Sequence[Row]) -> bytes:
     """The figure.
 
     Args:
         rows: what was measured.
-        mean: the geometric mean of a field over the rows that agree with the keywords.
     """
     with styled():
         height = 3 * (_PANEL + _GAP) + 0.15
@@ -38,7 +72,7 @@ def draw(rows: Sequence[Row], mean: Callable[..., float]) -> bytes:
         panels = [_panel(figure, n, height) for n in range(3)]
         digits = [row for row in rows if row["problem"] == "digits"]
         for ax, field in zip(panels, ("seed", "again"), strict=False):
-            _curves(ax, digits, field, mean)
+            _curves(ax, digits, field)
         panels[0].legend(loc="upper left", bbox_to_anchor=(-0.02, 1.0), fontsize=7.2, frameon=False, ncols=2,
                          handlelength=1.6, columnspacing=1.0, borderaxespad=0.2)  # fmt: skip
         _losses(panels[2], rows)
@@ -50,7 +84,7 @@ def _panel(figure: Figure, n: int, height: float) -> Any:
     return figure.add_axes((0.6 / WIDTH, bottom / height, 1 - 0.72 / WIDTH, _PANEL / height))
 
 
-def _curves(ax: Any, rows: Sequence[Row], field: str, mean: Callable[..., float]) -> None:
+def _curves(ax: Any, rows: Sequence[Row], field: str) -> None:
     """One panel against the number of steps; values beyond the top are cut off."""
     steps = sorted({row["steps"] for row in rows})
     for (method, start, name), colour, marker in zip(CURVES, COLOURS, MARKERS, strict=False):
