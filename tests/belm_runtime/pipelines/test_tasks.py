@@ -165,6 +165,33 @@ def test_spacings_between_the_training_times_are_told_alike(tiny: Any) -> None:
     assert relative(made.images, expected) <= 1e-10
 
 
+def test_times_between_are_told_as_the_scheduler_rounds_them(tiny: Any) -> None:
+    """The network of sound takes its time in float64."""
+    pipe = tiny.audio()
+    pipe.scheduler = BELMScheduler(method="open:k=3", prediction_type="v_prediction", timestep_spacing="logsnr")
+    pipe(1, num_inference_steps=8, generator=torch.Generator().manual_seed(0))
+    made = generate(pipe, num_inference_steps=8, generator=torch.Generator().manual_seed(0), output_type="latent")
+    assert relative(made.images, pipe.scheduler.state.x) <= 1e-10
+
+
+def test_one_negative_prompt_is_for_all(tiny: Any) -> None:
+    pipe, x = tiny.stable_diffusion().pipe, tiny.stable_diffusion().latents(2)
+    call = {"latents": x, "num_inference_steps": 6, "guidance_scale": 7.5, "output_type": "latent"}
+    call["prompt"] = ["a cat", "one dog"]
+    made = generate(pipe, negative_prompt="bad", settings={"method": "open:k=3"}, **call)
+    pipe.scheduler = scheduled(pipe, "open:k=3")
+    assert relative(made.images, pipe(negative_prompt=["bad"] * 2, height=16, width=16, **call).images) <= 1e-10
+
+
+def test_a_state_brings_its_method_and_frame(tiny: Any) -> None:
+    model = tiny.stable_diffusion()
+    x, text = model.latents(), model.ask(1, 1.0, torch.float64)
+    at = {"latents": x, "num_inference_steps": 8, "output_type": "latent", **text}
+    made = generate(model.pipe, settings={"method": "o-belm", "frame": "flow"}, **at)
+    back = invert(model.pipe, made.run, **text)
+    assert (back.method, back.frame) == ("o-belm", "flow") and relative(back.x, x) <= 1e-8
+
+
 def test_ddpm(tiny: Any) -> None:
     pipe = tiny.ddpm()
     settings = {"clip_sample": False, "method": "open:k=3"}
