@@ -121,7 +121,6 @@ class Adapter:
             raise InputError(f"{len(generator)} generators do not go with a batch of {batch}")
         return self.family.noise(batch, self.size, generator)
 
-    @torch.no_grad()
     def encode(self, pictures: Any) -> Tensor:
         """x_0 of pictures, the same each time.
 
@@ -133,7 +132,6 @@ class Adapter:
             raise InputError(f"the pictures are {_shown(size)}, this run is for {_shown(self.size)}")
         return x
 
-    @torch.no_grad()
     def decode(self, x: Tensor, output_type: str = "pil") -> Any:
         """Pictures of x_0.
 

@@ -39,7 +39,7 @@ def load(name: str, dtype: torch.dtype = torch.float32, device: torch.device | s
         except (OSError, ValueError, TypeError, AttributeError, ImportError, KeyError, RuntimeError) as error:
             reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
             raise InputError(f"cannot load the pipeline {name!r}: {reason.strip()}") from None
-        pipe = pipe.to(device, dtype)
+        pipe = pipe.to(device)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 

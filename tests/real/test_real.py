@@ -130,8 +130,7 @@ def test_guidance_comes_back_too(real: Real, say: Callable[[str], None]) -> None
 def test_a_picture_goes_to_noise_and_comes_back(real: Real, say: Callable[[str], None]) -> None:
     picture = real.made(output_type="np").images
     more = {"num_inference_steps": real.steps, **real.options()}
-    with torch.no_grad():
-        x = family_of(real.pipe).encode(picture)[0]
+    x = family_of(real.pipe).encode(picture)[0]
     whole = reconstruct(real.pipe, picture, output_type="latent", **more)
     alone = reconstruct(real.pipe, picture, output_type="latent", alone=True, **more)
     errors = relative(whole.images, x.to(whole.images)), relative(alone.images, x.to(alone.images))

@@ -111,11 +111,13 @@ class Family:
         """The network's keywords for a text."""
         raise NotImplementedError
 
+    @torch.no_grad()
     def encode(self, pictures: Any) -> tuple[Tensor, Size]:
         """x_0 of pictures, and their size."""
         pixels = read(pictures, self.channels, self.factor)
         return self.to_x(pixels.to(self.device)), tuple(pixels.shape[2:])
 
+    @torch.no_grad()
     def decode(self, x: Tensor, size: Size, output_type: str) -> Any:
         """Pictures of x_0, of an output type of diffusers."""
         return x if output_type == "latent" else posted(self.to_pixels(x, size), output_type)

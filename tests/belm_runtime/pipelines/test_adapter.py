@@ -97,7 +97,8 @@ def test_encoding_is_the_same_each_time_and_of_one_size(tiny: Any) -> None:
     on = Adapter(model.pipe, 4, size=(16, 24))
     picture = np.random.default_rng(0).random((2, 16, 24, 3))
     x = on.encode(picture)
-    assert torch.equal(x, on.encode(list(picture))) and x.shape == (2, 24, 16) == (2, *on.shape[1:])
+    assert not x.requires_grad and torch.equal(x, on.encode(list(picture)))
+    assert x.shape == (2, 24, 16) == (2, *on.shape[1:])
     with torch.no_grad():
         latents = model.pipe._unpack_latents(x, 16, 24, model.pipe.vae_scale_factor) / 0.5 + 0.1
         expected = (model.pipe.vae.decode(latents).sample / 2 + 0.5).clamp(0, 1)
