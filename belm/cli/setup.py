@@ -79,6 +79,8 @@ class Setup:
             value, kind = getattr(self, field.name), str(field.type)
             if kind.startswith("str") and not isinstance(value, str) and not (value is None and "None" in kind):
                 raise InputError(f"the {field.name} of a run is a name, not {value!r}")
+            if kind.startswith("int") and type(value) is not int and not (value is None and "None" in kind):
+                raise InputError(f"the {field.name} of a run is a whole number, not {value!r}")
         if self.dtype is not None:
             one_of("dtype", self.dtype, DTYPES)
 

@@ -212,3 +212,12 @@ def test_pictures_and_states_that_do_not_fit(
     shutil.copy(sampled / "state.safetensors", alone)
     refused("reconstruct", "--state", alone, "--model", pipelines / "sd", *out, holds=("run.json", "--steps, --prompt"))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_record_that_was_tampered_with(refused: Any, sampled: Path, tmp_path: Path) -> None:
+    for name, value, word in (("height", "16", "whole number"), ("model", None, "name"), ("steps", 8.5, "whole")):
+        shutil.copytree(sampled, tmp_path / name)
+        record = json.loads((sampled / "run.json").read_text())
+        (tmp_path / name / "run.json").write_text(json.dumps({**record, name: value}))
+        refused("invert", "--state", tmp_path / name, "--out", tmp_path / "out", holds=(word, name))
+    assert not (tmp_path / "out").exists()

@@ -85,13 +85,24 @@ def tokenizer(folder: Path) -> Any:
     return transformers.CLIPTokenizer.from_pretrained(folder)
 
 
-def text_encoder() -> Any:
+def clip(width: int = TEXT, projection: int | None = None) -> Any:
+    """CLIP's text encoder of one or, with a projection, of two layers."""
     torch.manual_seed(0)
+    layers, extra = (1, {}) if projection is None else (2, {"projection_dim": projection})
     config = transformers.CLIPTextConfig(
-        hidden_size=TEXT, intermediate_size=TEXT, num_attention_heads=2, num_hidden_layers=1, vocab_size=54,
-        max_position_embeddings=16, bos_token_id=52, eos_token_id=53,
+        hidden_size=width, intermediate_size=TEXT, num_attention_heads=2, num_hidden_layers=layers, vocab_size=54,
+        max_position_embeddings=16, bos_token_id=52, eos_token_id=53, **extra,
     )  # fmt: skip
-    return transformers.CLIPTextModel(config)
+    return (transformers.CLIPTextModel if projection is None else transformers.CLIPTextModelWithProjection)(config)
+
+
+def t5() -> tuple[Any, Any]:
+    """T5's tokenizer of single letters, and its encoder."""
+    torch.manual_seed(0)
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -1.0)]
+    pieces += [(chr(code), -2.0) for code in range(ord("a"), ord("z") + 1)]
+    config = transformers.T5Config(vocab_size=32, d_model=TEXT, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
+    return transformers.T5TokenizerFast(vocab=pieces, extra_ids=0), transformers.T5EncoderModel(config)
 
 
 def prompts(batch: int, guidance: float, dtype: torch.dtype) -> dict[str, Any]:
@@ -124,25 +135,37 @@ class Builder:
         self, prediction: str = "epsilon", dtype: torch.dtype = torch.float64, cls: Any = None
     ) -> Tiny:
         pipe = (cls or diffusers.StableDiffusionPipeline)(
-            vae=vae(), text_encoder=text_encoder(), tokenizer=self.tokenizer, unet=unet(), safety_checker=None,
+            vae=vae(), text_encoder=clip(), tokenizer=self.tokenizer, unet=unet(), safety_checker=None,
             scheduler=diffusers.PNDMScheduler(**SD15, skip_prk_steps=True, prediction_type=prediction),
             feature_extractor=None, requires_safety_checker=False,
         )  # fmt: skip
         return Tiny(prepared(pipe, dtype), prompts, lambda batch, h, w: (batch, 4, h // 2, w // 2))
 
-    def stable_diffusion_xl(self, dtype: torch.dtype = torch.float64) -> Tiny:
+    def texts(self, kind: str) -> dict[str, Any]:
+        """Tokenizers and text encoders for those kinds that do without them otherwise."""
+        twice = {"tokenizer": self.tokenizer, "tokenizer_2": self.tokenizer}
+        if kind == "stable_diffusion_xl":
+            return {**twice, "text_encoder": clip(TEXT // 2), "text_encoder_2": clip(TEXT // 2, POOLED)}
+        tokenizer, encoder = t5()
+        if kind == "flux":
+            return {**twice, "text_encoder": clip(POOLED), "tokenizer_2": tokenizer, "text_encoder_2": encoder}
+        pooled = {name: clip(TEXT // 4, POOLED // 2) for name in ("text_encoder", "text_encoder_2")}
+        return {**twice, **pooled, "tokenizer_3": tokenizer, "text_encoder_3": encoder}
+
+    def stable_diffusion_xl(self, dtype: torch.dtype = torch.float64, **texts: Any) -> Tiny:
         network = unet(
             addition_embed_type="text_time",
             addition_time_embed_dim=4,
             projection_class_embeddings_input_dim=24 + POOLED,
         )
         pipe = diffusers.StableDiffusionXLPipeline(
-            vae=vae(), text_encoder=None, text_encoder_2=None, tokenizer=None, tokenizer_2=None, unet=network,
+            vae=vae(), unet=network,
+            **dict.fromkeys(("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")) | texts,
             scheduler=diffusers.EulerDiscreteScheduler(**SD15, timestep_spacing="leading"), add_watermarker=False,
         )  # fmt: skip
         return Tiny(prepared(pipe, dtype), embeddings, lambda batch, h, w: (batch, 4, h // 2, w // 2))
 
-    def stable_diffusion_3(self, dtype: torch.dtype = torch.float64, cls: Any = None) -> Tiny:
+    def stable_diffusion_3(self, dtype: torch.dtype = torch.float64, cls: Any = None, **texts: Any) -> Tiny:
         torch.manual_seed(0)
         network = diffusers.SD3Transformer2DModel(
             sample_size=8, patch_size=1, in_channels=4, out_channels=4, num_layers=1, attention_head_dim=4,
@@ -151,12 +174,11 @@ class Builder:
         )  # fmt: skip
         pipe = (cls or diffusers.StableDiffusion3Pipeline)(
             transformer=network, scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0), vae=vae(),
-            text_encoder=None, tokenizer=None, text_encoder_2=None, tokenizer_2=None, text_encoder_3=None,
-            tokenizer_3=None,
+            **{f"{part}{n}": None for part in ("text_encoder", "tokenizer") for n in ("", "_2", "_3")} | texts,
         )  # fmt: skip
         return Tiny(prepared(pipe, dtype), embeddings, lambda batch, h, w: (batch, 4, h // 2, w // 2))
 
-    def flux(self, dtype: torch.dtype = torch.float64, **more: Any) -> Tiny:
+    def flux(self, dtype: torch.dtype = torch.float64, texts: dict[str, Any] | None = None, **more: Any) -> Tiny:
         torch.manual_seed(0)
         network = diffusers.FluxTransformer2DModel(
             patch_size=1, in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=8,
@@ -165,7 +187,8 @@ class Builder:
         )  # fmt: skip
         pipe = diffusers.FluxPipeline(
             transformer=network, scheduler=diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
-            vae=vae(), text_encoder=None, tokenizer=None, text_encoder_2=None, tokenizer_2=None,
+            vae=vae(),
+            **dict.fromkeys(("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")) | (texts or {}),
         )  # fmt: skip
         return Tiny(prepared(pipe, dtype), flux_embeddings, lambda batch, h, w: (batch, h * w // 16, 16))
 

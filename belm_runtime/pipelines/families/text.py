@@ -39,7 +39,7 @@ def encoded(pipe: Any, text: Mapping[str, Any], guided: bool, **more: Any) -> An
     asked: dict[str, Any] = {name: None for name in ("prompt", "prompt_2", "prompt_3") if name in known}
     try:
         return pipe.encode_prompt(**asked | given, device=pipe._execution_device, num_images_per_prompt=1, **more)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise InputError(f"the pipeline cannot read this prompt: {error}") from None
 
 

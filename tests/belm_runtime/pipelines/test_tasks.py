@@ -94,6 +94,23 @@ def test_what_is_generated_is_the_pipelines_and_comes_back(
     assert pipe.scheduler is own
 
 
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_prompts_are_read_as_the_pipeline_reads_them(tiny: Any, kind: str) -> None:
+    texts = tiny.texts(kind)
+    model = tiny.flux(texts=texts) if kind == "flux" else getattr(tiny, kind)(**texts)
+    pipe, x = model.pipe, model.latents(2, 16, 24)
+    pipe.scheduler = scheduled(pipe, "open:k=3")
+    text = {"prompt": ["a cat", "one dog"], "negative_prompt": ["bad", "worse"], "prompt_2": ["more", "words"]}
+    text |= {"true_cfg_scale" if kind == "flux" else "guidance_scale": 4.0}
+    at = {"latents": x, "num_inference_steps": 5, "height": 16, "width": 24, "output_type": "latent"}
+    expected = pipe(**at, **text).images
+    made = generate(pipe, settings={"method": "open:k=3"}, **at, **text)
+    assert relative(made.images, expected) <= 1e-10
+    other = generate(pipe, settings={"method": "open:k=3"}, **at, **text | {"negative_prompt": None})
+    assert relative(other.images, expected) > 1e-6
+    assert relative(invert(pipe, made.run, height=16, width=24, **text).x, x) <= 1e-8
+
+
 @pytest.mark.parametrize("guidance", [1.0, 7.5])
 @pytest.mark.parametrize("prediction", ["v_prediction", "sample"])
 def test_networks_of_v_and_of_the_sample(tiny: Any, prediction: str, guidance: float) -> None:
