@@ -59,10 +59,10 @@ StoredModel = Annotated[
 ]
 StoredPrompt = Annotated[
     list[str] | None,
-    typer.Option("--prompt", help=f"Of a pipeline; several for the pictures in turn; {_STORED}, or none."),
+    typer.Option("--prompt", help="Of a pipeline; several for the pictures in turn; default as stored, if at all."),
 ]
 NegativePrompt = Annotated[
-    str | None, typer.Option("--negative-prompt", help=f"What guidance leads away from; {_STORED}, or nothing.")
+    str | None, typer.Option("--negative-prompt", help="What guidance leads away from; default as stored, if at all.")
 ]
 Height = Annotated[
     int | None, typer.Option("--height", help="Of a pipeline's pictures; default that of the input or model.")
