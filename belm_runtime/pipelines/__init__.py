@@ -12,7 +12,8 @@ try:
     # A pipeline that loads its scheduler from here looks for the base class beside it, by this name.
     from diffusers import SchedulerMixin
 except ImportError as error:
-    raise ImportError("belm_runtime.pipelines needs diffusers: pip install 'belm[diffusers]'") from error
+    needed = "belm_runtime.pipelines needs diffusers: pip install 'belm[diffusers]'"
+    raise ModuleNotFoundError(needed, name="diffusers") from error
 
 from belm_runtime.pipelines.adapter import Adapter
 from belm_runtime.pipelines.diffusion import BELMScheduler

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -221,3 +223,11 @@ def test_a_record_that_was_tampered_with(refused: Any, sampled: Path, tmp_path: 
         (tmp_path / name / "run.json").write_text(json.dumps({**record, name: value}))
         refused("invert", "--state", tmp_path / name, "--out", tmp_path / "out", holds=(word, name))
     assert not (tmp_path / "out").exists()
+
+
+def test_without_diffusers_it_says_what_to_install(tmp_path: Path) -> None:
+    call = f"main(['sample', '--model', {str(tmp_path)!r}, '--out', {str(tmp_path / 'out')!r}])"
+    code = f"import sys; sys.modules['diffusers'] = None; from belm.cli.app import main; sys.exit({call})"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert found.returncode == 2 and found.stdout == "" and found.stderr.count("\n") == 1
+    assert "belm[diffusers]" in found.stderr and not (tmp_path / "out").exists()
