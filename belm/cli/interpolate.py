@@ -13,8 +13,10 @@ from belm.cli.options import (
     Bare,
     Embed,
     FirstSeed,
+    Height,
     Keep,
     ModelDtype,
+    NegativePrompt,
     OutFolder,
     Pictures,
     StateFile,
@@ -23,14 +25,17 @@ from belm.cli.options import (
     StoredLabel,
     StoredMethod,
     StoredModel,
+    StoredPrompt,
     StoredSchedule,
     StoredSpacing,
     StoredSteps,
     TextOrJson,
+    Unclipped,
+    Width,
     one_of,
     print_json,
 )  # fmt: skip
-from belm.cli.setup import Label, read_label
+from belm.cli.setup import Label, read_condition
 from belm.cli.source import Source, gather
 from belm.cli.work import bench, condition, on_what, options, several
 from belm_runtime.errors import InputError
@@ -38,6 +43,7 @@ from belm_runtime.errors import InputError
 ToLabel = Annotated[
     str | None, typer.Option("--to-label", help="The label of the second picture; default: that of the first.")
 ]
+ToPrompt = Annotated[str | None, typer.Option("--to-prompt", help="The same for a pipeline.")]
 Between = Annotated[int, typer.Option("--between", help="How many pictures to make between the two.")]
 
 
@@ -49,6 +55,9 @@ def interpolate(
     between: Between = 7,
     label: StoredLabel = None,
     to_label: ToLabel = None,
+    prompt: StoredPrompt = None,
+    to_prompt: ToPrompt = None,
+    negative_prompt: NegativePrompt = None,
     guidance: StoredGuidance = None,
     keep: Keep = 0.0,
     model: StoredModel = None,
@@ -57,6 +66,9 @@ def interpolate(
     steps: StoredSteps = None,
     spacing: StoredSpacing = None,
     seed: FirstSeed = None,
+    height: Height = None,
+    width: Width = None,
+    unclipped: Unclipped = False,
     device: StoredDevice = None,
     dtype: ModelDtype = None,
     embed: Embed = False,
@@ -64,11 +76,12 @@ def interpolate(
 ) -> None:
     """Invert two pictures and sample from the states between; write these pictures, their state, and a grid."""
     machine = one_of("format", format, ("text", "json")) == "json"
-    given = options(label, model=model, method=method, schedule=schedule, steps=steps, spacing=spacing,
-                    guidance=guidance, device=device, dtype=dtype)  # fmt: skip
+    given = options(label, prompt, model=model, method=method, schedule=schedule, steps=steps, spacing=spacing,
+                    guidance=guidance, device=device, dtype=dtype,
+                    negative_prompt=negative_prompt, height=height, width=width, unclipped=unclipped)  # fmt: skip
     if between < 1:
         raise InputError(f"--between {between}: it must be a whole number ≥ 1")
-    second = None if to_label is None else read_label(to_label)
+    second = read_condition(to_label, None if to_prompt is None else [to_prompt])
     if isinstance(second, list):
         raise InputError(f"--to-label {to_label!r}: the second picture has one label, a digit 0 … 9 or any")
     source = gather(pictures or [], state, given, bare=bare)
@@ -93,9 +106,7 @@ def _run(
     from belm_runtime.tasks import interpolate as run
 
     weights = [n / (between + 1) for n in range(1, between + 1)]
-    with bench(
-        "interpolating", source, out, given, seed=seed, number=2, batch=1, runs=lambda n: n + between
-    ) as on:
+    with bench("interpolating", source, out, given, seed=seed, number=2, batch=1, runs=lambda n: n + between) as on:
         begin, (first, second) = time.perf_counter(), _two(on.setup.label, to_label)
         if embed and first != second:
             raise InputError(f"--embed: between {condition(first)} and {condition(second)} a picture is of neither "

@@ -13,7 +13,9 @@ from belm.cli.options import (
     Embed,
     FirstNumber,
     FirstSeed,
+    Height,
     ModelDtype,
+    NegativePrompt,
     OutFolder,
     Pictures,
     StateFile,
@@ -22,11 +24,14 @@ from belm.cli.options import (
     StoredLabel,
     StoredMethod,
     StoredModel,
+    StoredPrompt,
     StoredSchedule,
     StoredSpacing,
     StoredSteps,
     TaskBatch,
     TextOrJson,
+    Unclipped,
+    Width,
     one_of,
     print_json,
 )  # fmt: skip
@@ -46,9 +51,14 @@ def reconstruct(
     steps: StoredSteps = None,
     spacing: StoredSpacing = None,
     label: StoredLabel = None,
+    prompt: StoredPrompt = None,
+    negative_prompt: NegativePrompt = None,
     guidance: StoredGuidance = None,
     seed: FirstSeed = None,
     number: FirstNumber = 8,
+    height: Height = None,
+    width: Width = None,
+    unclipped: Unclipped = False,
     device: StoredDevice = None,
     dtype: ModelDtype = None,
     batch_size: TaskBatch = None,
@@ -57,8 +67,9 @@ def reconstruct(
 ) -> None:
     """Invert pictures and sample them again; write the noise, the pictures, their state, and a grid of both."""
     machine = one_of("format", format, ("text", "json")) == "json"
-    given = options(label, model=model, method=method, schedule=schedule, steps=steps, spacing=spacing,
-                    guidance=guidance, device=device, dtype=dtype)  # fmt: skip
+    given = options(label, prompt, model=model, method=method, schedule=schedule, steps=steps, spacing=spacing,
+                    guidance=guidance, device=device, dtype=dtype,
+                    negative_prompt=negative_prompt, height=height, width=width, unclipped=unclipped)  # fmt: skip
     source = gather(pictures or [], state, given, bare=bare)
     found = _run(source, out, given, seed, number, batch_size, alone, embed)
     if machine:
