@@ -4,10 +4,13 @@ PYTHON ?= python3
 PIP_ARGS ?=
 VENV ?= .venv
 OUT ?= belm-demo
+MODEL ?=
+STEPS ?= 10
+DTYPE ?=
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint types derive generate check bench docs clean
+.PHONY: help demo test test-real lint types derive generate check bench docs clean
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
@@ -23,6 +26,10 @@ demo: $(BIN)/.ready ## derive, generate, sample, invert, report: open belm-demo/
 test: $(BIN)/.ready ## lint, types, import directions, generated code, the site, then all tests
 	$(MAKE) lint types check docs
 	$(BIN)/python -m pytest
+
+test-real: $(BIN)/.ready ## the tasks on a pretrained pipeline, with their figures: make test-real MODEL=DIR [STEPS=N] [DTYPE=…]
+	@test -n "$(MODEL)" || { echo "say which pipeline: make test-real MODEL=DIR"; exit 2; }
+	$(BIN)/python -m pytest tests/real --model "$(MODEL)" --real-steps $(STEPS) $(if $(DTYPE),--real-dtype $(DTYPE))
 
 lint: $(BIN)/.ready ## ruff, and the directions of imports
 	$(BIN)/ruff check .

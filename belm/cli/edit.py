@@ -15,8 +15,10 @@ from belm.cli.options import (
     FirstNumber,
     FirstSeed,
     Force,
+    Height,
     Keep,
     ModelDtype,
+    NegativePrompt,
     OutFolder,
     Pictures,
     StateFile,
@@ -25,21 +27,33 @@ from belm.cli.options import (
     StoredLabel,
     StoredMethod,
     StoredModel,
+    StoredPrompt,
     StoredSchedule,
     StoredSpacing,
     StoredSteps,
     TaskBatch,
     TextOrJson,
+    Unclipped,
+    Width,
     one_of,
     print_json,
 )  # fmt: skip
-from belm.cli.setup import Label, labels_of, read_label
+from belm.cli.setup import Label, labels_of, read_condition
 from belm.cli.source import EDIT_METHOD, Source, gather
 from belm.cli.work import bench, condition, on_what, options, several, spelled
+from belm_runtime.errors import InputError
 
-ToLabel = Annotated[str, typer.Option("--to-label", help="What the pictures are to show: a digit, or several in turn.")]
+ToLabel = Annotated[
+    str | None, typer.Option("--to-label", help="What the pictures are to show: a digit, or several in turn.")
+]
+ToPrompt = Annotated[
+    list[str] | None, typer.Option("--to-prompt", help="The same for a pipeline; several for the pictures in turn.")
+]
 Target = Annotated[
-    str, typer.Option("--guidance", help="The weight of the new label; 1:3 runs from 1 at the noise to 3 at the data.")
+    str,
+    typer.Option(
+        "--guidance", help="The weight of the new label or prompt; 1:3 runs from 1 at the noise to 3 at the data."
+    ),
 ]
 Origin = Annotated[
     str | None, typer.Option("--source-guidance", help="The weight of --label on the way up; default: as stored, or 1.")
@@ -48,11 +62,14 @@ Origin = Annotated[
 
 def edit(
     out: OutFolder,
-    to_label: ToLabel,
     pictures: Pictures = None,
     state: StateFile = None,
     bare: Bare = False,
     label: StoredLabel = None,
+    to_label: ToLabel = None,
+    prompt: StoredPrompt = None,
+    to_prompt: ToPrompt = None,
+    negative_prompt: NegativePrompt = None,
     keep: Keep = 0.4,
     guidance: Target = "3",
     source_guidance: Origin = None,
@@ -65,6 +82,9 @@ def edit(
     number: FirstNumber = 8,
     arithmetic: StoredArithmetic = None,
     force: Force = False,
+    height: Height = None,
+    width: Width = None,
+    unclipped: Unclipped = False,
     device: StoredDevice = None,
     dtype: ModelDtype = None,
     batch_size: TaskBatch = None,
@@ -73,9 +93,12 @@ def edit(
 ) -> None:
     """Invert pictures under their own label and sample them under another; write pictures, state, and a grid."""
     machine = one_of("format", format, ("text", "json")) == "json"
-    given = options(label, model=model, method=method, schedule=schedule, steps=steps, spacing=spacing,
-                    guidance=source_guidance, arithmetic=arithmetic, device=device, dtype=dtype)  # fmt: skip
-    target = read_label(to_label), spelled(guidance)
+    given = options(label, prompt, model=model, method=method, schedule=schedule, steps=steps, spacing=spacing,
+                    guidance=source_guidance, arithmetic=arithmetic, device=device, dtype=dtype,
+                    negative_prompt=negative_prompt, height=height, width=width, unclipped=unclipped)  # fmt: skip
+    if to_label is None and not to_prompt:
+        raise InputError("say what the pictures are to show: --to-label, or --to-prompt for a pipeline")
+    target = read_condition(to_label, to_prompt), spelled(guidance)
     source = gather(pictures or [], state, given, bare=bare, bare_method=EDIT_METHOD, force=force)
     found = _run(source, out, given, target, keep, seed, number, batch_size, embed)
     if machine:

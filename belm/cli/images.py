@@ -1,4 +1,4 @@
-"""Picture files in and out: grey pictures of the model's own size, values -1 (black) … 1 (white).
+"""Picture files in and out; those of the embedded model are grey, values -1 (black) … 1 (white).
 
 A picture that belm writes may carry its state (`belm_runtime.png`): then it leads back exactly. Eight bits a pixel do
 not: they are where a bare picture starts from.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,33 @@ from belm_runtime.errors import InputError
 
 if TYPE_CHECKING:
     import torch
+    from PIL.Image import Image
 
     from belm_runtime.state import State
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Image]:
+    """A picture file: its size and mode are known, its pixels are read when they are asked for.
+
+    Raises:
+        InputError: no readable picture.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings():
+            # However large it says it is, it is refused by its size before a pixel is read.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(path)
+        with picture:
+            yield picture
+    except UnidentifiedImageError:
+        raise InputError(f"{str(path)!r} is no picture that can be read; give PNG or JPEG files") from None
+    except InputError:
+        raise
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}") from None
 
 
 def read(path: Path, shape: tuple[int, int, int]) -> torch.Tensor:
@@ -34,28 +60,16 @@ def read(path: Path, shape: tuple[int, int, int]) -> torch.Tensor:
         InputError: no readable picture, or one of another size or mode.
     """
     import torch
-    from PIL import Image, UnidentifiedImageError
 
     channels, height, width = shape
     assert channels == 1
-    try:
-        with warnings.catch_warnings():
-            # However large it says it is, it is refused by its size before a pixel is read.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(path)
-        with picture:
-            if picture.mode != "L" or picture.size != (width, height):
-                raise InputError(
-                    f"{str(path)!r} is {picture.mode} of {picture.width}×{picture.height}; the model takes grey "
-                    f"pictures (L) of {width}×{height}: with Pillow, picture.convert('L').resize(({width}, {height}))"
-                )
-            pixels = np.asarray(picture)
-    except UnidentifiedImageError:
-        raise InputError(f"{str(path)!r} is no picture that can be read; give PNG or JPEG files") from None
-    except InputError:
-        raise
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}") from None
+    with opened(path) as picture:
+        if picture.mode != "L" or picture.size != (width, height):
+            raise InputError(
+                f"{str(path)!r} is {picture.mode} of {picture.width}×{picture.height}; the model takes grey "
+                f"pictures (L) of {width}×{height}: with Pillow, picture.convert('L').resize(({width}, {height}))"
+            )
+        pixels = np.asarray(picture)
     return torch.from_numpy(pixels.astype(np.float64)).reshape(1, *shape) / 127.5 - 1
 
 
@@ -78,7 +92,7 @@ def notes(record: Mapping[str, Any], count: int) -> list[str]:
 
 
 def write_all(
-    folder: Path, names: Sequence[str], pictures: torch.Tensor, state: State | None = None,
+    folder: Path, names: Sequence[str], pictures: Sequence[np.ndarray], state: State | None = None,
     beside: Sequence[str] = (),
 ) -> list[str]:  # fmt: skip
     """Write each picture as NAME.png.
@@ -86,7 +100,7 @@ def write_all(
     Args:
         folder: where; staged by the caller.
         names: one for each picture, without ending.
-        pictures: shape (batch, 1, height, width).
+        pictures: pixels 0 … 255, grey or in colour.
         state: put into each picture its own sample of this state.
         beside: a note for each, beside its state.
 
@@ -96,7 +110,7 @@ def write_all(
     from belm_runtime.png import embed
 
     for n, name in enumerate(names):
-        data = png(pixels(pictures[n]))
+        data = png(pictures[n])
         if state is not None:
             data = embed(data, state[n : n + 1], beside[n])
         (folder / f"{name}.png").write_bytes(data)

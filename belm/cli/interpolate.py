@@ -14,8 +14,10 @@ from belm.cli.options import (
     Embed,
     FirstSeed,
     Force,
+    Height,
     Keep,
     ModelDtype,
+    NegativePrompt,
     OutFolder,
     Pictures,
     StateFile,
@@ -25,14 +27,17 @@ from belm.cli.options import (
     StoredLabel,
     StoredMethod,
     StoredModel,
+    StoredPrompt,
     StoredSchedule,
     StoredSpacing,
     StoredSteps,
     TextOrJson,
+    Unclipped,
+    Width,
     one_of,
     print_json,
 )  # fmt: skip
-from belm.cli.setup import Label, read_label
+from belm.cli.setup import Label, read_condition
 from belm.cli.source import Source, gather
 from belm.cli.work import bench, condition, on_what, options, several
 from belm_runtime.errors import InputError
@@ -40,6 +45,7 @@ from belm_runtime.errors import InputError
 ToLabel = Annotated[
     str | None, typer.Option("--to-label", help="The label of the second picture; default: that of the first.")
 ]
+ToPrompt = Annotated[str | None, typer.Option("--to-prompt", help="The same for a pipeline.")]
 Between = Annotated[int, typer.Option("--between", help="How many pictures to make between the two.")]
 
 
@@ -51,6 +57,9 @@ def interpolate(
     between: Between = 7,
     label: StoredLabel = None,
     to_label: ToLabel = None,
+    prompt: StoredPrompt = None,
+    to_prompt: ToPrompt = None,
+    negative_prompt: NegativePrompt = None,
     guidance: StoredGuidance = None,
     keep: Keep = 0.0,
     model: StoredModel = None,
@@ -61,6 +70,9 @@ def interpolate(
     seed: FirstSeed = None,
     arithmetic: StoredArithmetic = None,
     force: Force = False,
+    height: Height = None,
+    width: Width = None,
+    unclipped: Unclipped = False,
     device: StoredDevice = None,
     dtype: ModelDtype = None,
     embed: Embed = False,
@@ -68,13 +80,14 @@ def interpolate(
 ) -> None:
     """Invert two pictures and sample from the states between; write these pictures, their state, and a grid."""
     machine = one_of("format", format, ("text", "json")) == "json"
-    given = options(label, model=model, method=method, schedule=schedule, steps=steps, spacing=spacing,
-                    guidance=guidance, arithmetic=arithmetic, device=device, dtype=dtype)  # fmt: skip
+    given = options(label, prompt, model=model, method=method, schedule=schedule, steps=steps, spacing=spacing,
+                    guidance=guidance, arithmetic=arithmetic, device=device, dtype=dtype,
+                    negative_prompt=negative_prompt, height=height, width=width, unclipped=unclipped)  # fmt: skip
     if between < 1:
         raise InputError(f"--between {between}: it must be a whole number ≥ 1")
     if arithmetic == "integer":
         given["arithmetic"] = "integer:batch=1"
-    second = None if to_label is None else read_label(to_label)
+    second = read_condition(to_label, None if to_prompt is None else [to_prompt])
     if isinstance(second, list):
         raise InputError(f"--to-label {to_label!r}: the second picture has one label, a digit 0 … 9 or any")
     source = gather(pictures or [], state, given, bare=bare, force=force)

@@ -11,7 +11,9 @@ import typer
 from belm.cli.options import (
     Bare,
     Force,
+    Height,
     ModelDtype,
+    NegativePrompt,
     Pictures,
     StateFile,
     StoredArithmetic,
@@ -20,11 +22,14 @@ from belm.cli.options import (
     StoredLabel,
     StoredMethod,
     StoredModel,
+    StoredPrompt,
     StoredSchedule,
     StoredSpacing,
     StoredSteps,
     TaskBatch,
     TextOrJson,
+    Unclipped,
+    Width,
     one_of,
     print_json,
 )  # fmt: skip
@@ -56,9 +61,14 @@ def invert(
     spacing: StoredSpacing = None,
     seed: Annotated[int | None, typer.Option("--seed", help="The seed to compare with; default: as stored.")] = None,
     label: StoredLabel = None,
+    prompt: StoredPrompt = None,
+    negative_prompt: NegativePrompt = None,
     guidance: StoredGuidance = None,
     arithmetic: StoredArithmetic = None,
     force: Force = False,
+    height: Height = None,
+    width: Width = None,
+    unclipped: Unclipped = False,
     device: StoredDevice = None,
     dtype: ModelDtype = None,
     batch_size: TaskBatch = None,
@@ -66,8 +76,9 @@ def invert(
 ) -> None:
     """Invert pictures or stored samples to their noise; write noise.safetensors, print the error where it is known."""
     machine = one_of("format", format, ("text", "json")) == "json"
-    given = options(label, model=model, method=method, schedule=schedule, steps=steps, spacing=spacing, seed=seed,
-                    guidance=guidance, arithmetic=arithmetic, device=device, dtype=dtype)  # fmt: skip
+    given = options(label, prompt, model=model, method=method, schedule=schedule, steps=steps, spacing=spacing,
+                    seed=seed, guidance=guidance, arithmetic=arithmetic, device=device, dtype=dtype,
+                    negative_prompt=negative_prompt, height=height, width=width, unclipped=unclipped)  # fmt: skip
     alone = bare or approximate
     source = gather(pictures or [], state, given, bare=alone, force=force,
                     bare_method=None if approximate else BARE_METHOD)  # fmt: skip

@@ -13,6 +13,9 @@ from belm_runtime.errors import unknown
 
 MethodName = Annotated[str, typer.Argument(metavar="METHOD", help="A method, e.g. o-belm or blend:k=3,theta=0.8.")]
 ScheduleName = Annotated[str, typer.Option("--schedule", help="sd15, ddpm, cosine, flow, or flow:shift=3.")]
+OwnSchedule = Annotated[
+    str | None, typer.Option("--schedule", help="For digits: ddpm, the one that it was trained on; a pipeline has one.")
+]
 Steps = Annotated[int, typer.Option("--steps", help="The number of steps N of the grid.")]
 Spacing = Annotated[
     str | None,
@@ -25,8 +28,15 @@ FrameName = Annotated[
     str | None, typer.Option("--frame", help="noise, flow, data or q=…; default the method's natural frame.")
 ]
 Start = Annotated[str, typer.Option("--start", help="The first rows: adams (Adams–Bashforth of rising order) or ddim.")]
+OwnEnd = Annotated[
+    str | None,
+    typer.Option("--end", help="Node 0: zero (clean data) or first (the first training node); default the model's."),
+]
 End = Annotated[str, typer.Option("--end", help="Node 0: zero (clean data) or first (the first training node).")]
-ModelName = Annotated[str, typer.Option("--model", help="The model: digits, the one that comes with the package.")]
+ModelName = Annotated[
+    str,
+    typer.Option("--model", help="digits (comes with the package), a folder of a diffusers pipeline, or its hub name."),
+]
 LabelText = Annotated[
     str | None,
     typer.Option("--label", help="A digit 0 … 9, several in turn such as 0,1,2, all ten in turn, or any (default)."),
@@ -44,7 +54,23 @@ StateFile = Annotated[
     Path | None, typer.Option("--state", metavar="FILE", help="A state of `belm sample`, or its folder.")
 ]
 Bare = Annotated[bool, typer.Option("--bare", help="Start from x_0 alone, without the stored history.")]
-StoredModel = Annotated[str | None, typer.Option("--model", help=f"The model; {_STORED}, or digits.")]
+StoredModel = Annotated[
+    str | None, typer.Option("--model", help=f"digits, a folder of a pipeline, or its hub name; {_STORED}, or digits.")
+]
+StoredPrompt = Annotated[
+    list[str] | None,
+    typer.Option("--prompt", help="Of a pipeline; several for the pictures in turn; default as stored, if at all."),
+]
+NegativePrompt = Annotated[
+    str | None, typer.Option("--negative-prompt", help="What guidance leads away from; default as stored, if at all.")
+]
+Height = Annotated[
+    int | None, typer.Option("--height", help="Of a pipeline's pictures; default that of the input or model.")
+]
+Width = Annotated[int | None, typer.Option("--width", help="Likewise.")]
+Unclipped = Annotated[
+    bool, typer.Option("--unclipped", help="Run a pipeline without the clipping that its scheduler asks for.")
+]
 StoredMethod = Annotated[
     str | None, typer.Option("--method", help=f"{_STORED.capitalize()}; open:k=3 for a bare picture.")
 ]

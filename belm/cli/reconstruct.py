@@ -14,7 +14,9 @@ from belm.cli.options import (
     FirstNumber,
     FirstSeed,
     Force,
+    Height,
     ModelDtype,
+    NegativePrompt,
     OutFolder,
     Pictures,
     StateFile,
@@ -24,11 +26,14 @@ from belm.cli.options import (
     StoredLabel,
     StoredMethod,
     StoredModel,
+    StoredPrompt,
     StoredSchedule,
     StoredSpacing,
     StoredSteps,
     TaskBatch,
     TextOrJson,
+    Unclipped,
+    Width,
     one_of,
     print_json,
 )  # fmt: skip
@@ -48,11 +53,16 @@ def reconstruct(
     steps: StoredSteps = None,
     spacing: StoredSpacing = None,
     label: StoredLabel = None,
+    prompt: StoredPrompt = None,
+    negative_prompt: NegativePrompt = None,
     guidance: StoredGuidance = None,
     seed: FirstSeed = None,
     number: FirstNumber = 8,
     arithmetic: StoredArithmetic = None,
     force: Force = False,
+    height: Height = None,
+    width: Width = None,
+    unclipped: Unclipped = False,
     device: StoredDevice = None,
     dtype: ModelDtype = None,
     batch_size: TaskBatch = None,
@@ -61,8 +71,9 @@ def reconstruct(
 ) -> None:
     """Invert pictures and sample them again; write the noise, the pictures, their state, and a grid of both."""
     machine = one_of("format", format, ("text", "json")) == "json"
-    given = options(label, model=model, method=method, schedule=schedule, steps=steps, spacing=spacing,
-                    guidance=guidance, arithmetic=arithmetic, device=device, dtype=dtype)  # fmt: skip
+    given = options(label, prompt, model=model, method=method, schedule=schedule, steps=steps, spacing=spacing,
+                    guidance=guidance, arithmetic=arithmetic, device=device, dtype=dtype,
+                    negative_prompt=negative_prompt, height=height, width=width, unclipped=unclipped)  # fmt: skip
     source = gather(pictures or [], state, given, bare=bare, force=force)
     found = _run(source, out, given, seed, number, batch_size, alone, embed)
     if machine:

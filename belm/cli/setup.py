@@ -7,7 +7,7 @@ path and nothing else.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,21 +18,17 @@ from belm_runtime.errors import InputError
 if TYPE_CHECKING:
     import torch
 
+    from belm.cli.loaded import Loaded
     from belm_runtime.arithmetic import Integer
-    from belm_runtime.grid import Grid
-    from belm_runtime.models import Model
-    from belm_runtime.sampler import Sampler
-    from belm_runtime.schedule import Schedule
 
-#: The schedule that the embedded model was trained on.
-DIGITS_SCHEDULE = "ddpm"
-#: The shape of one of its samples.
-DIGITS_SHAPE = (1, 8, 8)
+#: The name of the embedded model.
+DIGITS = "digits"
 
 #: What a model may compute in; the first two are arithmetics of states as well.
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 
-Label = int | list[int] | None
+#: What a sample is under: a digit or a prompt, one for all or one for each; None for any.
+Label = int | str | list[int] | list[str] | None
 
 
 @dataclass(frozen=True)
@@ -40,28 +36,32 @@ class Setup:
     """A run, by name; everything is checked when its parts are made.
 
     Attributes:
-        model: ``digits``.
+        model: ``digits``, a folder of a pipeline, or its name on the hub.
         method: a method string.
-        schedule: a preset.
         spacing: None for the schedule's own.
         steps: N.
-        end: ``zero`` or ``first``.
+        schedule: a preset; None for the model's own.
+        end: ``zero`` or ``first``; None for the model's own.
         start: ``adams`` or ``ddim``.
         frame: None for the method's natural frame.
         arithmetic: ``float64``, ``float32`` or ``integer``, with options as in ``integer:batch=16``.
-        label: a digit, one per sample, or None for any.
+        label: a digit or a prompt, one per sample, or None for any.
         guidance: the weight of classifier-free guidance, or ``1:3`` for one that runs evenly in time from 1 at the
             noise to 3 at the data.
         device: where model and states are, e.g. ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
-        dtype: what the model computes in; None for the arithmetic of the states.
+        dtype: what the model computes in; None for the arithmetic of the states, in a pipeline for float32.
+        negative_prompt: what the guidance leads away from.
+        height: of a pipeline's pictures; None for what it was trained at.
+        width: likewise.
+        unclipped: run a pipeline without the clipping that its scheduler asks for.
     """
 
     model: str
     method: str
-    schedule: str
     steps: int
+    schedule: str | None = None
     spacing: str | None = None
-    end: str = "zero"
+    end: str | None = None
     start: str = "adams"
     frame: str | None = None
     arithmetic: str = "float64"
@@ -69,53 +69,31 @@ class Setup:
     guidance: float | str = 1.0
     device: str = "cpu"
     dtype: str | None = None
+    negative_prompt: str | None = None
+    height: int | None = None
+    width: int | None = None
+    unclipped: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what a record may hold and an option may not, and other models: they have no loader here."""
+        """Refuse what a record may hold and an option may not."""
         for field in fields(self):
             value, kind = getattr(self, field.name), str(field.type)
             if kind.startswith("str") and not isinstance(value, str) and not (value is None and "None" in kind):
                 raise InputError(f"the {field.name} of a run is a name, not {value!r}")
-        if self.model != "digits":
-            raise InputError(f"--model {self.model!r} is not known; the model to use is digits, the embedded one")
+            if kind.startswith("int") and type(value) is not int and not (value is None and "None" in kind):
+                raise InputError(f"the {field.name} of a run is a whole number, not {value!r}")
         if self.dtype is not None:
             one_of("dtype", self.dtype, DTYPES)
 
-    def preset(self) -> Schedule:
-        """The schedule.
+    def load(self, device: torch.device | str = "cpu") -> Loaded:
+        """The model.
 
         Raises:
-            InputError: an unknown one, or one the model was not trained on.
+            InputError: no such model, or options that it has no use for.
         """
-        from belm_runtime.schedule import Schedule
+        from belm.cli.loaded import Embedded, Pipeline
 
-        schedule = Schedule.preset(self.schedule)
-        if schedule.name != DIGITS_SCHEDULE:
-            raise InputError(
-                f"the model {self.model} was trained on the schedule {DIGITS_SCHEDULE}, not on {self.schedule}: its "
-                f"timesteps would stand for other noise levels; use --schedule {DIGITS_SCHEDULE}"
-            )
-        return schedule
-
-    def grid(self) -> Grid:
-        """The grid.
-
-        Raises:
-            InputError: unknown names, or a grid that does not exist.
-        """
-        return self.preset().grid(self.steps, self.spacing, end=self.end)
-
-    def sampler(self, progress: Callable[[int, int], None] | None = None) -> Sampler:
-        """The sampler on its grid.
-
-        Raises:
-            InputError: unknown names, a grid that does not exist, a schedule the model was not trained on.
-        """
-        from belm_runtime.sampler import Sampler
-
-        return Sampler(
-            self.method, self.grid(), arithmetic=self.arithmetic, frame=self.frame, start=self.start, progress=progress
-        )
+        return (Embedded if self.model == DIGITS else Pipeline)(self, device)
 
     def place(self, local: int = 0) -> torch.device:
         """The device; process `local` of a machine takes its own where ``cuda`` is given without a number.
@@ -134,40 +112,6 @@ class Setup:
             raise InputError(f"there is no device {self.device!r} here: {str(error).splitlines()[0]}") from None
         return device
 
-    def denoiser(self, device: torch.device | str = "cpu") -> Model:
-        """The model under its label and guidance.
-
-        Raises:
-            InputError: as `denoisers`.
-        """
-        return self.denoisers(device)(self.label)
-
-    def denoisers(self, device: torch.device | str = "cpu") -> Callable[..., Model]:
-        """The model under any label, and from the place in the model's batch at which the samples stand (default 0).
-
-        Its weights are read once. It computes in `dtype`, by default in the run's arithmetic: in float32 a rounding of
-        a float64 state can move the network's input by 1e-7, and a way back with it.
-
-        Raises:
-            InputError: missing weights; when called, a label or guidance out of range, or more labels than the model
-                sees at a time.
-        """
-        import torch
-
-        from belm_runtime import digits
-        from belm_runtime.arithmetic import read_arithmetic
-        from belm_runtime.guidance import weighted
-
-        own = read_arithmetic(self.arithmetic)[1]
-        network = digits.load(own if self.dtype is None else getattr(torch, self.dtype), device)
-        weight, grid = read_guidance(self.guidance), self.grid()
-
-        def under(label: Label, place: int = 0) -> Model:
-            seen = self._seen(label, place)
-            return weighted(lambda w: digits.denoiser(label=seen, guidance=w, network=network), weight, grid)
-
-        return under
-
     def integer(self) -> Integer | None:
         """The options of integer arithmetic; None in floating point."""
         from belm_runtime.arithmetic import read_arithmetic
@@ -181,7 +125,7 @@ class Setup:
             return self
         return replace(self, arithmetic=str(replace(options, batch=count)))
 
-    def _seen(self, label: Label, place: int) -> Label:
+    def seen(self, label: Label, place: int) -> Label:
         """The labels of one model call: integers may be padded to a batch of their own."""
         options = self.integer()
         if not isinstance(label, list) or options is None or options.batch is None:
@@ -189,7 +133,7 @@ class Setup:
         if place + len(label) > options.batch:
             raise InputError(
                 f"--arithmetic {self.arithmetic}: the model sees {options.batch} samples at a time, and {len(label)} "
-                f"have a label each; give a batch of {len(label)}, or sample in shards (--batch-size)"
+                f"have a label or prompt each; give a batch of {len(label)}, or sample in shards (--batch-size)"
             )
         return labels_of(label, options.batch, -place)
 
@@ -222,7 +166,7 @@ def known(record: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in record.items() if key in names}
 
 
-def read_label(text: str | None) -> Label:
+def read_label(text: str | None) -> int | list[int] | None:
     """``7``, ``0,1,2`` (one per sample, in turn), ``all`` (the ten digits in turn), or ``any``.
 
     Raises:
@@ -238,6 +182,24 @@ def read_label(text: str | None) -> Label:
         right = "a digit 0 … 9, several in turn such as 0,1,2, all, or any"
         raise InputError(f"--label {text!r} must be {right}") from None
     return labels[0] if len(labels) == 1 else labels
+
+
+def read_condition(label: str | None, prompts: Sequence[str] | None) -> Label:
+    """What --label or --prompt says; several prompts are for the samples in turn.
+
+    Raises:
+        InputError: both, or a label that is none.
+    """
+    if label is not None and prompts:
+        raise InputError("--label is for the model digits and --prompt for pipelines; give one of them")
+    if prompts:
+        return prompts[0] if len(prompts) == 1 else list(prompts)
+    return read_label(label)
+
+
+def named(model: str) -> str:
+    """A model as it is recorded: a folder by its full path, so that it is found from anywhere."""
+    return str(Path(model).resolve()) if model != DIGITS and Path(model).is_dir() else model
 
 
 def read_guidance(value: float | str) -> float | Callable[[float], float]:
@@ -262,4 +224,4 @@ def labels_of(label: Label, count: int, first: int = 0) -> Label:
     """The labels of samples first … first + count − 1: several labels take turns over all samples."""
     if not isinstance(label, list):
         return label
-    return [label[j % len(label)] for j in range(first, first + count)]
+    return [label[j % len(label)] for j in range(first, first + count)]  # type: ignore[return-value]

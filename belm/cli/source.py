@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from belm.cli import images
-from belm.cli.setup import DIGITS_SCHEDULE, DIGITS_SHAPE, Setup, known, labels_of, read_record
+from belm.cli.loaded import Loaded, usual
+from belm.cli.setup import DIGITS, Setup, known, labels_of, read_record
 from belm_runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
 STATE_METHOD, BARE_METHOD, EDIT_METHOD = "blend:k=3,theta=0.8", "open:k=3", "blend:k=3,theta=0.9"
 STATE_FILE = "state.safetensors"
 
-_DEFAULTS = {"model": "digits", "schedule": DIGITS_SCHEDULE, "steps": 50, "label": None, "guidance": 1.0,
-             "arithmetic": "float64"}  # fmt: skip
+_DEFAULTS = {"model": DIGITS, "steps": 50, "label": None, "guidance": 1.0, "arithmetic": "float64"}
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,6 @@ def gather(
 
 def _from_pictures(paths: Sequence[Path], given: dict[str, Any], bare: bool, bare_method: str | None) -> Source:
     """All files carry a state, or none does."""
-    import torch
-
     from belm_runtime.png import carries, extract
     from belm_runtime.state import State
 
@@ -131,8 +129,7 @@ def _from_pictures(paths: Sequence[Path], given: dict[str, Any], bare: bool, bar
     contents = [_bytes(path) for path in paths]
     with_state = [not bare and carries(data, str(path)) for data, path in zip(contents, paths, strict=True)]
     if not any(with_state):
-        pictures = torch.cat([images.read(path, DIGITS_SHAPE) for path in paths])
-        return Source(pictures, names, {**_DEFAULTS, "method": bare_method or "ddim", **given})
+        return _bare(paths, names, {"method": bare_method or "ddim", **given})
     if not all(with_state):
         without = str(paths[with_state.index(False)])
         raise InputError(f"{without!r} carries no state and others do; give them apart, or --bare to use no state")
@@ -145,6 +142,24 @@ def _from_pictures(paths: Sequence[Path], given: dict[str, Any], bare: bool, bar
     # A picture does not know its index in the run, which its noise depends on.
     record.pop("seed", None)
     return _of_state(State.joined([state for state, _ in found]), names, record, given, str(paths[0]))
+
+
+def _bare(paths: Sequence[Path], names: tuple[str, ...], given: dict[str, Any]) -> Source:
+    """x_0 of pictures, which are of one size; for a pipeline it is that of the first, if none is given."""
+    import torch
+
+    values = _with_defaults(given)
+    if values["model"] != DIGITS and values.get("height") is values.get("width") is None:
+        with images.opened(paths[0]) as picture:
+            values = {**values, "height": picture.height, "width": picture.width}
+    setup = Source(torch.empty(0), names, values).setup()
+    loaded = setup.load(setup.place())
+    return Source(torch.cat([loaded.read(path) for path in paths]), names, values)
+
+
+def _with_defaults(given: dict[str, Any]) -> dict[str, Any]:
+    values = {**_DEFAULTS, **given}
+    return {**usual(values["model"]), **values}
 
 
 def _from_state(path: Path, given: dict[str, Any], bare: bool, bare_method: str | None) -> Source:
@@ -181,15 +196,16 @@ def from_seed(seed: int, number: int, given: dict[str, Any], report: Any = None)
     import torch
 
     names = tuple(images.names_of(number))
-    values = {**_DEFAULTS, "method": STATE_METHOD, **given, "seed": seed}
+    values = {**_with_defaults({"method": STATE_METHOD, **given}), "seed": seed}
     setup = Source(torch.empty(0), names, values).setup()
-    sampler, place = setup.sampler(report), setup.place()
-    noise = sampler.grid.noise((number, *DIGITS_SHAPE), seed).to(place)
-    state = sampler.sample(setup.denoiser(place), noise)
-    return Source(state, names, values)
+    place = setup.place()
+    loaded = setup.load(place)
+    sampler, model = loaded.sampler(report), loaded.under(setup.label)
+    noise = sampler.grid.noise((number, *loaded.shape), seed).to(place)
+    return Source(sampler.sample(model, noise), names, values)
 
 
-def check(source: Source, sampler: Sampler) -> None:
+def check(source: Source, sampler: Sampler, loaded: Loaded) -> None:
     """Refuse a state that the sampler or the model cannot go on with, before any work.
 
     Raises:
@@ -197,24 +213,38 @@ def check(source: Source, sampler: Sampler) -> None:
     """
     if not source.bare:
         sampler.entry(source.x, 0, downwards=False)
-    shape = tuple(source.pictures.shape[1:])
-    if shape != DIGITS_SHAPE:
-        raise InputError(f"the state's samples have shape {shape}, of another model; digits takes {DIGITS_SHAPE}")
+    shape, model = tuple(source.pictures.shape[1:]), source.values["model"]
+    if shape != loaded.shape:
+        raise InputError(f"the state's samples have shape {shape}, of another model; {model} takes {loaded.shape}")
 
 
 def _of_state(
     state: State, names: tuple[str, ...], record: dict[str, Any], given: dict[str, Any], source: str
 ) -> Source:
     """Its settings: what is given, else what is recorded, else what the state itself knows."""
-    own = {"model": "digits", "method": state.method, "frame": state.frame}
+    own = {"model": DIGITS, "method": state.method, "frame": state.frame}
     own["arithmetic"] = "integer" if state.conditions else str(state.x.dtype).removeprefix("torch.")
     values = {**own, **record, **given}
+    _check_model(record.get("model"), values["model"])
     if "method" in given:
         values["frame"] = None
-    needed = ["schedule", "steps", "label", *(["guidance"] if values.get("label") is not None else [])]
-    if missing := [f"--{name}" for name in needed if name not in values]:
+    digits = values["model"] == DIGITS
+    needed = {"steps": "steps", **({"schedule": "schedule", "label": "label"} if digits else {"label": "prompt"})}
+    needed |= {"guidance": "guidance"} if values.get("label") is not None else {}
+    if missing := [f"--{option}" for name, option in needed.items() if name not in values]:
         raise InputError(f"there is no run.json beside {source!r}: give {', '.join(missing)} as it was sampled")
     return Source(state, names, values)
+
+
+def _check_model(made_by: str | None, given: str) -> None:
+    """A folder may have moved; another model than the one that made the state leads elsewhere.
+
+    Raises:
+        InputError: the model that made it is there, and is another one.
+    """
+    there = made_by is not None and (made_by == DIGITS or Path(made_by).exists() or given == DIGITS)
+    if there and made_by != given:
+        raise InputError(f"the state was made by the model {made_by!r}, not by {given!r}")
 
 
 def _bytes(path: Path) -> bytes:

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import torch
 
 #: At most so many samples are shown.
 COLUMNS = 10
 
-#: A caption, pictures of shape (n, 1, height, width), and the value that is black at one end and white at the other.
-Row = tuple[str, "torch.Tensor", float]
+#: A caption, and pictures 0 … 1 of shape (n, height, width) or (n, height, width, 3).
+Row = tuple[str, np.ndarray]
 
-_CELL, _CAPTION = 0.42, 0.19
+#: Inches: a picture of a few pixels, any other one, and a caption.
+_SMALL, _LARGE, _CAPTION = 0.42, 1.0, 0.19
+#: How many pixels a small one has at most, to a side.
+_FEW = 16
 
 
 def strip(rows: Sequence[Row]) -> bytes:
-    """The rows as a PNG, in the style of the demo; a darker pixel has a higher value.
+    """The rows as a PNG, in the style of the demo; of grey ones a darker pixel has a higher value.
 
     Args:
         rows: from top to bottom.
@@ -29,20 +28,20 @@ def strip(rows: Sequence[Row]) -> bytes:
 
     from belm.demo.style import DPI, png, styled
 
-    shown = min(COLUMNS, max(len(pictures) for _, pictures, _ in rows))
+    shown = min(COLUMNS, max(len(pictures) for _, pictures in rows))
+    cell = _SMALL if max(rows[0][1].shape[1:3]) <= _FEW else _LARGE
     with styled():
-        width, height = max(_CELL * shown, 2.2) + 0.06, (_CELL + _CAPTION) * len(rows) + 0.06
+        width, height = max(cell * shown, 2.2) + 0.06, (cell + _CAPTION) * len(rows) + 0.06
         figure = Figure(figsize=(width, height), dpi=DPI)
-        for line, (caption, pictures, limit) in enumerate(rows):
+        for line, (caption, pictures) in enumerate(rows):
             # Inches from the lower left corner: the pictures of a row, its caption just above them.
-            bottom = height - 0.02 - (line + 1) * (_CELL + _CAPTION)
-            figure.text(0.05 / width, (bottom + _CELL) / height, caption, va="bottom", fontsize=8)
+            bottom = height - 0.02 - (line + 1) * (cell + _CAPTION)
+            figure.text(0.05 / width, (bottom + cell) / height, caption, va="bottom", fontsize=8)
             for column, picture in enumerate(pictures[:shown]):
-                left = 0.05 + _CELL * column
-                size = _CELL - 0.04
+                left = 0.05 + cell * column
+                size = cell - 0.04
                 ax = figure.add_axes((left / width, bottom / height, size / width, size / height))
-                values = np.clip(picture[0].detach().double().cpu().numpy(), -limit, limit)
-                ax.imshow(values, cmap="gray_r", vmin=-limit, vmax=limit, interpolation="nearest")
+                ax.imshow(picture, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
                 ax.set(xticks=[], yticks=[])
                 ax.grid(visible=False)
                 ax.spines[:].set(visible=True, color="#cccccc")

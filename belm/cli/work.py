@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from belm.cli import images
 from belm.cli.files import staged
+from belm.cli.loaded import Loaded
 from belm.cli.progress import bar
-from belm.cli.setup import Label, Setup, read_guidance, read_label
+from belm.cli.setup import Label, Setup, named, read_condition, read_guidance
 from belm.cli.source import STATE_FILE, Source, check, from_seed
-from belm.cli.strip import Row, strip
+from belm.cli.strip import COLUMNS, strip
 from belm_runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,18 +29,22 @@ if TYPE_CHECKING:
     from belm_runtime.schedule import Schedule
     from belm_runtime.state import State
 
+Shown = tuple[str, "torch.Tensor", float]
+
 #: What every task writes beside its pictures.
 RECORD, GRID = "run.json", "grid.png"
 #: What `invert` and `reconstruct` write: the noise, with all that leads back.
 NOISE = "noise.safetensors"
 
 
-def options(label: str | None = None, **given: Any) -> dict[str, Any]:
+def options(label: str | None = None, prompt: Sequence[str] | None = None, **given: Any) -> dict[str, Any]:
     """The options that are given, as fields of a `Setup`."""
-    found = {name: value for name, value in given.items() if value is not None}
+    found = {name: value for name, value in given.items() if value is not None and value is not False}
+    if "model" in found:
+        found["model"] = named(found["model"])
     if "guidance" in found:
         found["guidance"] = spelled(found["guidance"])
-    return found if label is None else {**found, "label": read_label(label)}
+    return found if label is None and not prompt else {**found, "label": read_condition(label, prompt)}
 
 
 @dataclass(frozen=True)
@@ -49,18 +54,23 @@ class Bench:
     Attributes:
         source: the samples, of which integer states know the batch size of the model.
         setup: the run they came from, or are taken to come from.
+        loaded: its model.
         sampler: its sampler.
-        schedule: its schedule.
         folder: where the files go; they move to their place when all is done.
         batch: pictures per model call.
     """
 
     source: Source
     setup: Setup
+    loaded: Loaded
     sampler: Sampler
-    schedule: Schedule
     folder: Path
     batch: int
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """The schedule of the grid, where there is one."""
+        return self.loaded.schedule
 
     def parts(self) -> Iterator[tuple[slice, State | torch.Tensor]]:
         """The samples, batch by batch, on the device."""
@@ -71,20 +81,21 @@ class Bench:
 
     def model(self, setup: Setup) -> Callable[[slice], Model]:
         """The model of a run, for some of its samples."""
-        under = setup.denoisers(setup.place())
-        under(setup.label)  # A wrong label is found before any work.
-        return lambda span: under(_some(setup.label, span), self.source.place(span))
+        loaded = setup.load(setup.place())
+        loaded.under(setup.label)  # A wrong label is found before any work.
+        return lambda span: loaded.under(_some(setup.label, span), self.source.place(span))
 
     def leave(
-        self, names: Sequence[str], setup: Setup | None, state: State, rows: Sequence[Row], embed: bool, **facts: Any
-    ) -> dict[str, Any]:
+        self, names: Sequence[str], setup: Setup | None, state: State, rows: Sequence[Shown], embed: bool,
+        **facts: Any,
+    ) -> dict[str, Any]:  # fmt: skip
         """Write the pictures, their state, the record and the grid.
 
         Args:
             names: of the pictures.
             setup: the run that made the state; None if no one setting did, and then the state is not kept.
             state: at node 0.
-            rows: of the grid.
+            rows: of the grid: a caption, samples, and the value that is white.
             embed: put each picture's state into its file.
             **facts: what else there is to say.
 
@@ -95,12 +106,14 @@ class Bench:
                   "spacing": self.sampler.grid.spacing, "from": "x_0" if self.source.bare else "state",
                   "num": len(state.x), **facts, "versions": {"belm": version("belm"), **state.versions}}  # fmt: skip
         carried = state if embed and setup else None
-        files = images.write_all(self.folder, names, state.x, carried, images.notes(record, len(names)))
+        pictures, notes = self.loaded.pixels(state.x), images.notes(record, len(names))
+        files = images.write_all(self.folder, names, pictures, carried, notes)
         if setup is not None:
             state.save(self.folder / STATE_FILE)
             files.append(STATE_FILE)
         (self.folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        (self.folder / GRID).write_bytes(strip(rows))
+        shown = [(said, self.loaded.shown(x[:COLUMNS], limit)) for said, x, limit in rows]
+        (self.folder / GRID).write_bytes(strip(shown))
         return {**record, "files": [*files, RECORD, GRID]}
 
     def named(self, ending: str) -> list[str]:
@@ -148,12 +161,13 @@ def bench(
         count = len(found.names)
         size = min(batch or count, count)
         setup = found.setup().at_a_time(size)
-        if (options := setup.integer()) is not None:
-            size = min(size, options.batch or size)
+        if (integers := setup.integer()) is not None:
+            size = min(size, integers.batch or size)
         tell = _counted(report, runs(-(-count // size)))
-        sampler = setup.sampler(tell)
-        check(found, sampler)
-        yield Bench(found, setup, sampler, setup.preset(), folder, size)
+        loaded = setup.load(setup.place())
+        sampler = loaded.sampler(tell)
+        check(found, sampler, loaded)
+        yield Bench(found, setup, loaded, sampler, folder, size)
 
 
 def spelled(guidance: str) -> str | float:
@@ -178,7 +192,12 @@ def bits_in_words(bits: dict[str, Any]) -> str:
 
 def on_what(found: dict[str, Any]) -> str:
     """Method and grid in words."""
-    return f"{found['method']} on {found['schedule']}, {found['spacing']}, {found['steps']} steps"
+    return f"{found['method']} on {where(found)}, {found['spacing']}, {found['steps']} steps"
+
+
+def where(found: dict[str, Any]) -> str:
+    """The schedule, or the model that brought its own."""
+    return found["schedule"] or Path(found["model"]).name
 
 
 def several(count: int, noun: str) -> str:
@@ -190,7 +209,7 @@ def condition(label: Label) -> str:
     """A label in words."""
     if isinstance(label, list):
         return str(label[0]) if len(set(label)) == 1 else ",".join(map(str, label))
-    return "any digit" if label is None else str(label)
+    return "any" if label is None else str(label)
 
 
 def _some(label: Label, span: slice) -> Label:

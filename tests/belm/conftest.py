@@ -67,6 +67,23 @@ def carrying(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def pipelines(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with tiny pipelines, as save_pretrained writes them: sd, ddpm and sound."""
+    pytest.importorskip("diffusers")
+    import torch
+    from tiny_pipelines import Builder
+
+    folder = tmp_path_factory.mktemp("pipelines")
+    tiny = Builder(tmp_path_factory.mktemp("tokenizer"))
+    for name, pipe in (
+        ("sd", tiny.stable_diffusion(dtype=torch.float32).pipe), ("ddpm", tiny.ddpm(torch.float32)),
+        ("sound", tiny.audio(torch.float32)),
+    ):  # fmt: skip
+        pipe.save_pretrained(folder / name)
+    return folder
+
+
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
     """Two bare pictures."""

@@ -245,7 +245,7 @@ def test_a_full_disk_is_exit_code_1_and_leaves_what_was_there(run, copy, limit):
 
 def test_png_is_the_montage():
     samples = np.linspace(-1.2, 1.2, 3 * 64).reshape(3, 8, 8)
-    pixels = montage(samples)
+    pixels = montage(np.rint((samples.clip(-1, 1) + 1) * 127.5).astype(np.uint8), 8)
     assert pixels.shape == (140, 140)
     assert pixels[4, 4] == 0 and pixels[0, 0] == 255 and (pixels[72:, 72:] == 255).all()
     assert pixels[72 + 10, 4 + 10] == round((samples[2, 1, 1].clip(-1, 1) + 1) * 127.5)
