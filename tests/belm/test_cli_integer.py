@@ -178,7 +178,7 @@ def test_other_conditions_are_refused_and_can_be_forced(run, refused, sampled):
         (["--arithmetic", "integer", "--method", "ddim"], ("ddim has a_k = 0", "no inverse")),
         (["--arithmetic", "integer", "--method", "bdia:gamma=0.5", "--steps", "100"], ("does not fit", "fewer steps")),
         (["--arithmetic", "integer:bits=3"], ("bits=3 is not an option",)),
-        (["--arithmetic", "integer:batch=2"], ("sees 2 samples at a time", "3 have a label or prompt each", "--batch-size")),
+        (["--arithmetic", "integer:batch=2"], ("sees 2 samples at a time", "3 have a label", "--batch-size")),
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_is_written(refused, tmp_path, options, holds):

@@ -116,9 +116,10 @@ def test_in_integers_every_bit_comes_back_through_a_network_in_float32(tiny: Any
     model = getattr(tiny, kind)()
     pipe, x, text = model.pipe.to(torch.float32), model.latents(2, 16, 24), model.ask(2, 7.5, torch.float32)
     settings = {"method": "blend:k=3,theta=0.8", "arithmetic": "integer"}
-    made = generate(pipe, latents=x, num_inference_steps=8, output_type="latent", settings=settings, **text)
-    assert relative(made.run.x, generate(pipe, latents=x, num_inference_steps=8, output_type="latent",
-                                         settings=settings | {"arithmetic": "float64"}, **text).run.x) < 1e-4  # fmt: skip
+    at = {"latents": x, "num_inference_steps": 8, "output_type": "latent"}
+    made = generate(pipe, settings=settings, **at, **text)
+    plain = generate(pipe, settings=settings | {"arithmetic": "float64"}, **at, **text)
+    assert relative(made.run.x, plain.run.x) < 1e-4
     back = invert(pipe, made.run, **text)
     # Noise drawn in float32 stands on the lattice already.
     assert back.nodes[0] == 8 and torch.equal(back.x, x.double())
