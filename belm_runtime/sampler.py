@@ -74,7 +74,7 @@ class Sampler:
             raise unknown("arithmetic", arithmetic, ARITHMETIC)
         if prediction not in PREDICTIONS:
             raise unknown("prediction", prediction, PREDICTIONS)
-        self.method, self.grid, self.prediction = parse(method), grid, prediction
+        self.method, self.grid, self.prediction = parse(method, grid.steps), grid, prediction
         self.arithmetic, self.dtype, self.progress = arithmetic, ARITHMETIC[arithmetic], progress
         self.table: Table | StageTable = coefficients(self.method, grid, frame=frame, start=start)
         self.frame = self.table.frame

@@ -11,14 +11,14 @@ import typer
 
 from belm_runtime.errors import unknown
 
-MethodName = Annotated[str, typer.Argument(metavar="METHOD", help="A method, e.g. o-belm or blend:k=3,theta=0.8.")]
+MethodName = Annotated[str, typer.Argument(metavar="METHOD", help="A method, e.g. designed, o-belm or blend:k=3,theta=0.8.")]
 ScheduleName = Annotated[str, typer.Option("--schedule", help="sd15, ddpm, cosine, flow, or flow:shift=3.")]
 Steps = Annotated[int, typer.Option("--steps", help="The number of steps N of the grid.")]
 Spacing = Annotated[
     str | None,
     typer.Option(
         "--spacing",
-        help="leading, trailing, linspace, logsnr, karras or power:p=1.5; default leading (flow: trailing).",
+        help="leading, trailing, linspace, logsnr, karras, designed or power:p=1.5; default leading (flow: trailing).",
     ),
 ]
 FrameName = Annotated[
