@@ -154,16 +154,14 @@ def _place_designed(curve: Curve, steps: int, offset: int) -> tuple[FloatArray, 
     sbar = designed_ratios(steps, low, high)
     with np.errstate(invalid="ignore"):
         times, (alpha, sigma) = curve.times(sbar), curve.split(sbar)
-    for i, time in ((0, least), (steps - 1, last)):
-        if sbar[i] == (low if i == 0 else high):
+    for i, time, end in ((0, least, low), (-1, last, high)):
+        if sbar[i] == end:
             times[i] = time
             alpha[i], sigma[i] = curve.levels(np.asarray(time))
     return (sigma if flow else times), alpha, sigma
 
 
-def designed_ratios(
-    steps: int, low: float, high: float, bends: tuple[float, float] | None = None
-) -> FloatArray:
+def designed_ratios(steps: int, low: float, high: float, bends: tuple[float, float] | None = None) -> FloatArray:
     """The N ratios sbar of designed, ascending, the last of them high.
 
     Args:

@@ -4,8 +4,8 @@
 
 Generation error: RMS distance of x_0 from a fine solution of the ODE from the same x_N, node N of the grid in question.
 Seed error: RMS distance of the noise that inversion recovers from that solution alone. Equal model calls everywhere:
-EDICT, with two calls a step, takes half the steps. The digits model was trained on the levels of ddpm; on sd15's grids it
-is told the ddpm timestep of the same sigma/alpha.
+EDICT, with two calls a step, takes half the steps. The digits model was trained on the levels of ddpm; on sd15's grids
+it is told the ddpm timestep of the same sigma/alpha.
 """
 
 from __future__ import annotations
@@ -56,12 +56,15 @@ class Mixture:
 
     @property
     def name(self) -> str:
+        """The name in rows."""
         return f"mixture {self.seed}"
 
     def noise(self, grid: Grid) -> torch.Tensor:
+        """x_N of its samples."""
         return grid.noise((BATCH, self.dimension), seed=self.seed)
 
     def grid(self, grid: Grid) -> Grid:
+        """The grid as this problem's model knows it."""
         return grid
 
     def parts(self, schedule: Any) -> tuple[GaussianMixture, GaussianMixture]:
@@ -71,10 +74,12 @@ class Mixture:
         return GaussianMixture(whole.means[few], whole.scales[few], whole.weights[few], schedule), whole
 
     def model(self, schedule: Schedule) -> Callable[..., torch.Tensor]:
+        """The network, under guidance."""
         wanted, whole = self.parts(schedule)
         return whole if self.guidance == 1 else guided(wanted, whole, self.guidance)
 
     def solution(self, grid: Grid) -> torch.Tensor:
+        """x_0 of the ODE from the noise at the top of a grid."""
         wanted, whole = self.parts(None)
         return reference(Guided(wanted, whole, self.guidance), self.noise(grid), _top(grid), (1.0, 0.0), 1e-10, 1e-11)
 
@@ -86,6 +91,7 @@ class Guided:
         self.wanted, self.whole, self.guidance = wanted, whole, guidance
 
     def posterior(self, x: torch.Tensor, alpha: float, sigma: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Both posterior means, guided."""
         (D, eps), w = self.whole.posterior(x, alpha, sigma), self.guidance
         if w == 1:
             return D, eps
@@ -105,6 +111,7 @@ class Digits:
         return digits.denoiser(label=list(range(PICTURES)), guidance=self.guidance)
 
     def noise(self, grid: Grid) -> torch.Tensor:
+        """x_N of its samples."""
         return grid.noise((PICTURES, 1, 8, 8), seed=7)
 
     def grid(self, grid: Grid) -> Grid:
@@ -113,6 +120,7 @@ class Digits:
         return Grid.from_arrays(grid.alpha, grid.sigma, times, schedule=grid.schedule, spacing=grid.spacing)
 
     def model(self, schedule: Schedule) -> Callable[..., torch.Tensor]:
+        """The network, under guidance."""
         return self._model
 
     def solution(self, grid: Grid) -> torch.Tensor:

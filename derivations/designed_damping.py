@@ -5,9 +5,12 @@ negative, so K = 1 in sampling (nonnegative_weights), and its parasitic roots ar
 
     rho = (z - 1)·(z² + theta·z + theta),    |z|² = theta,    |z| = N/(N + m)
 
-(blend_inversion_growth). Inversion multiplies the parasitic modes by 1/|z| = 1 + m/N a step, over N steps by (1 + m/N)^N
-< e^m. A fixed theta has no such bound: theta^{-N/2} grows without end. More steps need less damping, and the rule gives
-it: |z| rises to 1 with N. Order 2 on every grid, whatever theta.
+(blend_inversion_growth). Inversion multiplies the parasitic modes by 1/|z| = 1 + m/N a step, over N steps by
+
+    (1 + m/N)^N < e^m.
+
+A fixed theta has no such bound: theta^{-N/2} grows without end. More steps need less damping, and the rule gives it:
+|z| rises to 1 with N. Order 2 on every grid, whatever theta.
 """
 
 import sympy as sp

@@ -4,9 +4,9 @@ The nodes are those at which log m is uniform, m = (sbar + A)/(1 + sbar/B) with 
 
     m(y) - m(x) = (y - x)·(1 - A/B)/((1 + x/B)(1 + y/B)) > 0    for y > x >= 0,
 
-so m increases and so do the nodes; the inverse is sbar = (m - A)/(1 - m/B) for A <= m < B, and m -> B as sbar -> oo, so that
-a grid may reach alpha = 0. The spacing of sbar is (sbar + A)(sbar + B)/(B - A) for a unit of log m: uniform below A,
-geometric between, thin above B.
+so m increases and so do the nodes; the inverse is sbar = (m - A)/(1 - m/B) for A <= m < B, and m -> B as sbar -> oo, so
+that a grid may reach alpha = 0. The spacing of sbar is (sbar + A)(sbar + B)/(B - A) for a unit of log m: uniform below
+A, geometric between, thin above B.
 """
 
 import sympy as sp
@@ -17,8 +17,8 @@ from belm_theory.verdict import proved
 
 CLAIM = Claim(
     "designed-grid-increases",
-    "For 0 < A < B the map m = (sbar + A)/(1 + sbar/B) increases on sbar >= 0, its inverse is sbar = (m - A)/(1 - m/B), it "
-    "stays below B, and sbar moves by (sbar + A)(sbar + B)/(B - A) for a unit of log m.",
+    "For 0 < A < B the map m = (sbar + A)/(1 + sbar/B) increases for sbar >= 0, the inverse is sbar = (m - A)/(1 - m/B), "
+    "it stays below B, and sbar moves by (sbar + A)(sbar + B)/(B - A) for a unit of log m.",
     ("0 < A < B", "0 <= x < y"),
     "this project",
 )

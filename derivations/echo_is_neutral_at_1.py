@@ -1,13 +1,13 @@
 """Echo BELM at r = 1: stable both ways, and of one order more where k is even.
 
-At r = 1 the parasitic roots are those of z^{k-1} + 1, simple and on the unit circle, for sampling and for inversion alike
-(echo_parasitic_roots): constant weights, so both directions are zero-stable on every grid. The relation
+At r = 1 the parasitic roots are those of z^{k-1} + 1, simple and on the unit circle, for sampling and for inversion
+alike (echo_parasitic_roots): constant weights, so both directions are zero-stable on every grid. The relation
 
     (X_{i-1} - X_i) + (X_{i+k-2} - X_{i+k-1}) = Σ_j b_j h_j f_j
 
-is its own mirror image where the grid is, and a symmetric relation has even order on uniform grids: order k - 1 on every
-grid becomes k on smooth ones where k is even. For k = 4 the slope weights on uniform steps are Adams–Bashforth's (23, -16,
-5)/12 and the same read backwards.
+is its own mirror image where the grid is, and a symmetric relation has even order on uniform grids: order k - 1 on
+every grid becomes k on smooth ones where k is even. For k = 4 the slope weights on uniform steps are Adams–Bashforth's
+(23, -16, 5)/12 and the same read backwards.
 """
 
 from belm_theory.catalogue import echo
@@ -19,8 +19,8 @@ from belm_theory.verdict import proved
 
 CLAIM = Claim(
     "echo-is-neutral-at-1",
-    "Echo BELM with r = 1 is zero-stable in sampling and in inversion on every grid (k = 2 … 5), has order k - 1 on every "
-    "grid, and order k on smooth grids for k = 2 and 4.",
+    "Echo BELM with r = 1 is zero-stable in sampling and in inversion on every grid (k = 2 … 5), has order k - 1 on "
+    "every grid, and order k on smooth grids for k = 2 and 4.",
     (),
     "this project",
     "echo",

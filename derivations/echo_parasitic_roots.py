@@ -8,9 +8,9 @@ so with slopes left out the differences d_i = X_{i-1} - X_i obey d_i = -r^{k-1}�
 
     rho = z^k - z^{k-1} + r^{k-1}·z - r^{k-1} = (z - 1)·(z^{k-1} + r^{k-1}).
 
-Put z = r·y: z^{k-1} + r^{k-1} = r^{k-1}·(y^{k-1} + 1), and the roots of y^{k-1} + 1 are simple and lie on the unit circle.
-So r alone says how fast sampling forgets, by r a step, and inversion amplifies, by 1/r a step; at r = 1 the method is
-neutral both ways. Blend has one modulus for k = 2 and 3 only (blend_parasitic_moduli).
+Put z = r·y: z^{k-1} + r^{k-1} = r^{k-1}·(y^{k-1} + 1), and the roots of y^{k-1} + 1 are simple and lie on the unit
+circle. So r alone says how fast sampling forgets, by r a step, and inversion amplifies, by 1/r a step; at r = 1 the
+method is neutral both ways. Blend has one modulus for k = 2 and 3 only (blend_parasitic_moduli).
 """
 
 import sympy as sp
@@ -47,7 +47,11 @@ def derive() -> Certificate:
         assert inside(sp.Poly(rest, Z), (r,)).outcome == "proved"
         goals.append(identity(f"k = {k}: rho = (z - 1)(z^{k - 1} + r^{k - 1})", rho, (Z - 1) * rest))
         goals.append(identity(f"k = {k}: the inverse has the inverse roots", back, (Z - 1) * reciprocal))
-        goals.append(identity(f"k = {k}: z = r·y", (r * y) ** (k - 1) + r ** (k - 1), r ** (k - 1) * (y ** (k - 1) + 1)))
-        goals.append(roots(f"k = {k}: y^{k - 1} + 1 has simple roots on the circle", circle.all_coeffs(), 0, k - 1, 0, True))
+        goals.append(
+            identity(f"k = {k}: z = r·y", (r * y) ** (k - 1) + r ** (k - 1), r ** (k - 1) * (y ** (k - 1) + 1))
+        )
+        goals.append(
+            roots(f"k = {k}: y^{k - 1} + 1 has simple roots on the circle", circle.all_coeffs(), 0, k - 1, 0, True)
+        )
         goals.append(schur(f"k = {k}: sampling damps them", sp.Poly(rest, Z).all_coeffs()))
     return Certificate(CLAIM, proved("rho = (z - 1)(z^{k-1} + r^{k-1})"), tuple(goals))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from belm.cli import catalogue, demonstrate, generate, invert, sample, tables, verify
+from belm.cli import catalogue, demonstrate, design, generate, invert, sample, tables, verify
 from belm.cli.failures import guarded
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -36,6 +36,9 @@ app.command("table", epilog="Example: belm table o-belm --schedule sd15 --steps 
 app.command("generate", epilog="Example: belm generate --check")(generate.generate)
 app.command("verify", epilog="Example: belm verify --method o-belm --schedule sd15 --steps 50")(verify.verify)
 app.command("check", epilog="Example: belm check derivations/certificates/proposition-5.json")(verify.check)
+app.command("design", epilog="Example: belm design --family blend --k 3 --budget 256 --seed 0 --out design")(
+    design.design
+)
 app.command("sample", epilog="Example: belm sample --method blend:k=3 --steps 50 --seed 0 --label 7 --out run")(
     sample.sample
 )

@@ -11,7 +11,9 @@ import typer
 
 from belm_runtime.errors import unknown
 
-MethodName = Annotated[str, typer.Argument(metavar="METHOD", help="A method, e.g. designed, o-belm or blend:k=3,theta=0.8.")]
+MethodName = Annotated[
+    str, typer.Argument(metavar="METHOD", help="A method, e.g. designed, o-belm or blend:k=3,theta=0.8.")
+]
 ScheduleName = Annotated[str, typer.Option("--schedule", help="sd15, ddpm, cosine, flow, or flow:shift=3.")]
 Steps = Annotated[int, typer.Option("--steps", help="The number of steps N of the grid.")]
 Spacing = Annotated[

@@ -18,7 +18,9 @@ _SETTING = ("problem", "guidance", "schedule", "calls")
 USUAL, DESIGNED, NEUTRAL = "leading", "designed", "echo:k=4,r=1"
 
 
-def ratios(rows: Sequence[Row], what: str, ours: tuple[str, str], other: tuple[str, str]) -> dict[tuple[Any, ...], float]:
+def ratios(
+    rows: Sequence[Row], what: str, ours: tuple[str, str], other: tuple[str, str]
+) -> dict[tuple[Any, ...], float]:
     """Our error over the other's, by (problem, guidance, schedule, calls).
 
     Args:

@@ -43,7 +43,7 @@ def seed_error(sampler: Sampler, problem: Problem) -> float:
 
 
 def gaussian_errors(sampler: Sampler) -> tuple[FloatArray, FloatArray]:
-    """Errors of generation and of the seed for data N(0, c²), c in `DEVIATIONS`, from x = 1 at the other end's scale."""
+    """Errors of generation and of the seed for data N(0, c²), c in `DEVIATIONS`, from x_N = 1 and its x_0."""
     alpha, sigma = sampler.grid.alpha, sampler.grid.sigma
     variance = (alpha[:, None] * DEVIATIONS) ** 2 + sigma[:, None] ** 2
 
@@ -78,7 +78,7 @@ def growth(sampler: Sampler, direction: str) -> float:
         matrices[:, 0, :] = A[rows - 1]
         matrices[:, 0, :-1] += B[rows - 1] * slope[rows[:, None] + np.arange(k - 1)]
         if direction == "inversion":
-            matrices = np.linalg.inv(matrices[::-1])
+            matrices[:] = np.linalg.inv(matrices[::-1])
         largest = max(largest, _largest_product(matrices))
     return largest
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -164,7 +164,9 @@ def search(space: Space, budget: int, seed: int, progress: Progress | None = Non
         tell(1, "ranking by Gaussian data")
     dropped = sum(math.isinf(rank) for rank, _ in ranked)
     if dropped == budget:
-        raise InputError(f"none of {budget} candidates keeps growth in inversion below {GROWTH_LIMIT:g}; raise --budget")
+        raise InputError(
+            f"none of {budget} candidates keeps growth in inversion below {GROWTH_LIMIT:g}; raise --budget"
+        )
     best = (math.inf, points[0])
     for rank, point in sorted(ranked)[:eighth]:
         if math.isfinite(rank):
@@ -182,6 +184,13 @@ def search(space: Space, budget: int, seed: int, progress: Progress | None = Non
     minimize(refined, np.array(best[1]), method="Nelder-Mead", options={"maxfev": eighth, "initial_simplex": simplex})
     found, score = judge.scores[0]
     return Outcome(found, score, facts(judge, found), budget, dropped, judge.scores)
+
+
+def as_record(outcome: Outcome) -> dict[str, Any]:
+    """The outcome as JSON-able data."""
+    tried = [{**asdict(candidate), "score": score} for candidate, score in outcome.tried]
+    counts = {"ranked": outcome.ranked, "dropped": outcome.dropped}
+    return {"best": asdict(outcome.best), "score": outcome.score, **counts, **outcome.facts, "tried": tried}
 
 
 def facts(judge: Judge, candidate: Candidate) -> dict[str, Any]:

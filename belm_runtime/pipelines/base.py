@@ -72,7 +72,8 @@ class MultistepScheduler(Loop, SchedulerMixin, ConfigMixin):
                 raise unknown(name, self.config[name], known)
         # The config names its class from the start, and leaves nothing to the defaults of schedulers made from it.
         self.register_to_config(
-            method=DESIGNED if self.config.method == DESIGNED else str(method), frame=None if frame is None else str(Frame.parse(frame)),
+            method=DESIGNED if self.config.method == DESIGNED else str(method),
+            frame=None if frame is None else str(Frame.parse(frame)),
             _class_name=type(self).__name__, _use_default_values=[],
         )  # fmt: skip
 
