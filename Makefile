@@ -41,13 +41,14 @@ generate: $(BIN)/.ready ## write belm_runtime/_generated from the derivations
 check: $(BIN)/.ready ## compare belm_runtime/_generated with the derivations
 	$(BIN)/belm generate --check
 
-bench: $(BIN)/.ready ## measure: round trips, the convergence bound, stability, a scheduler's step (figures)
+bench: $(BIN)/.ready ## measure: round trips, the convergence bound, stability, a scheduler's step, the designed sampler (figures)
 	$(BIN)/python benchmarks/round_trip.py
 	$(BIN)/python benchmarks/convergence_bound.py
 	$(BIN)/python benchmarks/stability_figure.py
 	$(BIN)/python benchmarks/regions_figure.py
 	$(BIN)/python benchmarks/root_loci_figure.py
 	$(BIN)/python benchmarks/step.py --out docs/images/step-overhead.png
+	$(BIN)/python benchmarks/design.py --json benchmarks/design.json --out docs/images/design-pareto.png
 
 docs: $(BIN)/.ready ## build the documentation into site/, warnings are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -17,7 +17,7 @@ from belm_theory.verdict import proved
 
 CLAIM = Claim(
     "designed-grid-increases",
-    "For 0 < A < B the map m = (sbar + A)/(1 + sbar/B) increases for sbar >= 0, the inverse is sbar = (m - A)/(1 - m/B), "
+    "For 0 < A < B the map m = (sbar + A)/(1 + sbar/B) increases for sbar >= 0, its inverse is (m - A)/(1 - m/B), "
     "it stays below B, and sbar moves by (sbar + A)(sbar + B)/(B - A) for a unit of log m.",
     ("0 < A < B", "0 <= x < y"),
     "this project",
