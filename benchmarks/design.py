@@ -183,6 +183,14 @@ def _top(grid: Grid) -> tuple[float, float]:
     return float(grid.alpha[-1]), float(grid.sigma[-1])
 
 
+def written(record: dict[str, Any]) -> str:
+    """JSON with a line for each row, errors to four digits."""
+    lines = [json.dumps({k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in row.items()})
+             for row in record["rows"]]  # fmt: skip
+    rest = json.dumps({**record, "rows": []}, indent=1)
+    return rest.removesuffix("[]\n}") + "[\n" + ",\n".join(lines) + "\n]\n}\n"
+
+
 def main() -> None:
     """Measure, print the targets, write the record and the figure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -201,7 +209,7 @@ def main() -> None:
     for target in record["targets"]:
         print(f"{target['met']!s:6}{target['value']:8.3f} {target['wanted']:>8}  {target['what']}")
     if chosen.json:
-        chosen.json.write_text(json.dumps(record, indent=0) + "\n", encoding="utf-8")
+        chosen.json.write_text(written(record), encoding="utf-8")
     if chosen.out:
         figure(found, chosen.out)
 

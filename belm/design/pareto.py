@@ -18,12 +18,14 @@ from belm_runtime.files import write
 
 #: Methods in the figure: name, colour (Okabe and Ito), marker.
 SHOWN: dict[str, tuple[str, str, str]] = {
-    "ddim": ("DDIM", "#555555", "s"), "edict": ("EDICT", "#cc79a7", "P"), "bdia:gamma=1": ("BDIA γ=1", "#e69f00", "v"),
+    "ddim": ("DDIM", "#555555", "s"), "edict": ("EDICT", "#cc79a7", "P"), "bdia:gamma=1": ("BDIA", "#e69f00", "v"),
     "o-belm": ("O-BELM", "#d55e00", "X"), "adams:m=2": ("Adams 2", "#56b4e9", "^"),
     NEUTRAL: ("echo 4, r=1", "#009e73", "D"),
     DESIGNED: ("designed", "#0072b2", "o"),
 }  # fmt: skip
 _MOST = 30.0
+#: Where a name stands beside its point, in points.
+_BESIDE = {"bdia:gamma=1": (8, -4)}
 
 
 def points(rows: Sequence[Row], kind: str) -> dict[tuple[str, str], dict[str, float | None]]:
@@ -96,13 +98,14 @@ def _panel(axes: Any, found: dict[tuple[str, str], dict[str, float | None]], wha
             axes.plot(*zip(places[USUAL], places[DESIGNED], strict=True), color=colour, linewidth=1, alpha=0.45)
         beyond = places[DESIGNED]
         over = beyond[0] >= _MOST or (what == "seed" and beyond[1] >= _MOST)
-        axes.annotate(f"{name}{' (beyond)' if over else ''}", beyond, xytext=(7, -11), textcoords="offset points",
-                      color=colour, fontsize=9)  # fmt: skip
+        text, beside = f"{name} (beyond)" if over else name, _BESIDE.get(method, (7, -11))
+        axes.annotate(text, beyond, xytext=beside, textcoords="offset points", color=colour, fontsize=9)
     axes.set(xscale="log", yscale="log", title=title, xlabel="generation error / O-BELM's on the usual grid",
              ylabel="seed error / O-BELM's on the usual grid" if what == "seed" else "amplification in x")  # fmt: skip
     axes.grid(which="major", color="#e4e4e4")
     axes.set_axisbelow(True)
     low, high = axes.get_xlim()
+    axes.margins(y=0.1)
     # Room for the names at the right.
     axes.set_xlim(low, high * math.sqrt(high / low) ** 0.35)
 
@@ -110,7 +113,7 @@ def _panel(axes: Any, found: dict[tuple[str, str], dict[str, float | None]], wha
 def _line(axes: Any, across: float, method: str) -> None:
     name, colour, _ = SHOWN[method]
     axes.axvline(across, color=colour, linestyle=(0, (4, 2)), linewidth=1.2)
-    axes.annotate(name, (across, 0.99), xycoords=("data", "axes fraction"), xytext=(3, 0), textcoords="offset points",
+    axes.annotate(name, (across, 0.47), xycoords=("data", "axes fraction"), xytext=(3, 0), textcoords="offset points",
                   color=colour, fontsize=9, rotation=90, va="top")  # fmt: skip
 
 
