@@ -4,10 +4,13 @@ PYTHON ?= python3
 PIP_ARGS ?=
 VENV ?= .venv
 OUT ?= belm-demo
+MODEL ?=
+STEPS ?= 10
+DTYPE ?=
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint types derive generate check bench docs clean
+.PHONY: help demo test test-real lint types derive generate check bench docs clean
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
@@ -23,6 +26,10 @@ demo: $(BIN)/.ready ## derive, generate, sample, invert, report: open belm-demo/
 test: $(BIN)/.ready ## lint, types, import directions, generated code, the site, then all tests
 	$(MAKE) lint types check docs
 	$(BIN)/python -m pytest
+
+test-real: $(BIN)/.ready ## the tasks on a pretrained pipeline, with their figures: make test-real MODEL=DIR [STEPS=N] [DTYPE=…]
+	@test -n "$(MODEL)" || { echo "say which pipeline: make test-real MODEL=DIR"; exit 2; }
+	$(BIN)/python -m pytest tests/real --model "$(MODEL)" --real-steps $(STEPS) $(if $(DTYPE),--real-dtype $(DTYPE))
 
 lint: $(BIN)/.ready ## ruff, and the directions of imports
 	$(BIN)/ruff check .
@@ -41,14 +48,18 @@ generate: $(BIN)/.ready ## write belm_runtime/_generated from the derivations
 check: $(BIN)/.ready ## compare belm_runtime/_generated with the derivations
 	$(BIN)/belm generate --check
 
-bench: $(BIN)/.ready ## measure: round trips, the convergence bound, stability, a scheduler's step, the designed sampler (figures)
+bench: $(BIN)/.ready ## measure: round trips, bounds, stability, a step, editing, bare inversion, audits, the designed sampler (figures; 1 h)
 	$(BIN)/python benchmarks/round_trip.py
 	$(BIN)/python benchmarks/convergence_bound.py
 	$(BIN)/python benchmarks/stability_figure.py
 	$(BIN)/python benchmarks/regions_figure.py
 	$(BIN)/python benchmarks/root_loci_figure.py
-	$(BIN)/python benchmarks/step.py --out docs/images/step-overhead.png
+	$(BIN)/belm bench step --out docs/images/step-overhead.png
+	$(BIN)/belm bench editing
+	$(BIN)/belm bench bare-inversion
+	$(BIN)/belm bench audit-schedulers --out docs/images/audit-differences.png
 	$(BIN)/python benchmarks/design.py --json benchmarks/design.json --out docs/images/design-pareto.png
+	$(BIN)/python benchmarks/exponential.py
 
 docs: $(BIN)/.ready ## build the documentation into site/, warnings are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -9,6 +9,7 @@ import belm_runtime
 if TYPE_CHECKING:
     from belm_runtime import (
         AmplificationWarning,
+        BareInversionWarning,
         Grid,
         InputError,
         NotFiniteError,
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "AmplificationWarning", "Grid", "InputError", "NotFiniteError", "Sampler", "Schedule", "State", "coefficients",
-    "methods",
+    "AmplificationWarning", "BareInversionWarning", "Grid", "InputError", "NotFiniteError", "Sampler", "Schedule",
+    "State", "coefficients", "methods",
 ]  # fmt: skip
 
 

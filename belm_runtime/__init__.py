@@ -10,20 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from belm_runtime import methods
+    from belm_runtime.amplification import AmplificationWarning, BareInversionWarning
     from belm_runtime.errors import InputError, NotFiniteError
     from belm_runtime.grid import Grid
-    from belm_runtime.sampler import AmplificationWarning, Sampler
+    from belm_runtime.sampler import Sampler
     from belm_runtime.schedule import Schedule
     from belm_runtime.state import State
     from belm_runtime.table import coefficients
 
 __all__ = [
-    "AmplificationWarning", "Grid", "InputError", "NotFiniteError", "Sampler", "Schedule", "State", "coefficients",
-    "methods",
+    "AmplificationWarning", "BareInversionWarning", "Grid", "InputError", "NotFiniteError", "Sampler", "Schedule",
+    "State", "coefficients", "methods",
 ]  # fmt: skip
 
 _HOMES = {
-    "AmplificationWarning": "sampler", "Grid": "grid", "InputError": "errors", "NotFiniteError": "errors",
+    "AmplificationWarning": "amplification", "BareInversionWarning": "amplification", "Grid": "grid",
+    "InputError": "errors", "NotFiniteError": "errors",
     "Sampler": "sampler", "Schedule": "schedule", "State": "state", "coefficients": "table",
 }  # fmt: skip
 

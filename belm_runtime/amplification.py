@@ -10,6 +10,7 @@ EDICT: the full-step map on (x/alpha, y/alpha). These are floating-point estimat
 
 from __future__ import annotations
 
+import warnings
 from typing import Literal
 
 import numpy as np
@@ -19,6 +20,20 @@ from belm_runtime.table import Table
 
 Direction = Literal["sampling", "inversion"]
 
+#: Above this amplification in x an inversion from a state warns: float64 rounding alone may then exceed 1e-11.
+WARN = 1e5
+#: Above this one an inversion of a bare x_0 warns: from there on a picture made again from the noise alone is further
+#: off than with DDIM inversion, which needs no exact inverse (medians of benchmarks/bare_inversion.py).
+WARN_BARE = 30
+
+
+class AmplificationWarning(UserWarning):
+    """Inversion amplifies rounding by a large factor; the message names it."""
+
+
+class BareInversionWarning(AmplificationWarning):
+    """Inversion of a bare x_0 amplifies the error of its start; the message names the factor."""
+
 
 def step_matrices(table: Table | StageTable, coordinates: Literal["frame", "x"] = "frame") -> np.ndarray:
     """The homogeneous step maps in order of sampling, i = N-k+1 … 1 (EDICT: N … 1); shape (rows, k, k)."""
@@ -26,12 +41,18 @@ def step_matrices(table: Table | StageTable, coordinates: Literal["frame", "x"] 
         return _stage_matrices(table, coordinates)
     k, n = table.k, table.grid.steps
     order = np.arange(n - k + 1, 0, -1)
-    matrices = np.zeros((len(order), k, k))
-    matrices[:, 1:, :-1] = np.eye(k - 1)
     a = np.asarray(table.a, dtype=float)[order - 1]
     if coordinates == "x":
         w = np.asarray(table.w, dtype=float)
         a = a * w[order - 1, None] / w[order[:, None] + np.arange(k)]
+    return companions(a)
+
+
+def companions(a: np.ndarray) -> np.ndarray:
+    """The companion matrices of rows of k weights; shape (rows, k, k)."""
+    rows, k = a.shape
+    matrices = np.zeros((rows, k, k))
+    matrices[:, 1:, :-1] = np.eye(k - 1)
     matrices[:, 0, :] = a
     return matrices
 
@@ -51,7 +72,11 @@ def amplification_along(
     coordinates: Literal["frame", "x"] = "x",
 ) -> np.ndarray:
     """For each step of the run, the largest norm of a contiguous product that ends with it."""
-    matrices = step_matrices(table, coordinates)
+    return growth(step_matrices(table, coordinates), direction)
+
+
+def growth(matrices: np.ndarray, direction: Direction = "inversion") -> np.ndarray:
+    """`amplification_along` for step maps in order of sampling, shape (rows, k, k)."""
     if direction == "inversion":
         if len(matrices) and (np.abs(np.linalg.det(matrices)) == 0).any():
             return np.full(len(matrices), np.inf)
@@ -65,6 +90,30 @@ def amplification_along(
             products[n] = matrix
             largest[n] = np.abs(products[: n + 1]).sum(-1).max()
     return np.nan_to_num(largest, nan=np.inf, posinf=np.inf)
+
+
+def warn(factor: float, what: str, arithmetic: str, bare: bool) -> None:
+    """Warn of an inversion that amplifies too much.
+
+    Args:
+        factor: K in x.
+        what: what amplifies, for the message.
+        arithmetic: ``float64`` or ``float32``, of the states.
+        bare: whether the inversion starts from x_0 alone, with the error of a start, or from a state, with rounding.
+    """
+    if bare and factor > WARN_BARE:
+        message = (
+            f"{what} from a bare x_0 amplifies the error of its start by up to {factor:.1e} in x; from {WARN_BARE} on "
+            "DDIM inversion is usually better: use open:k=3, which does not amplify, or keep the state"
+        )
+        warnings.warn(message, BareInversionWarning, stacklevel=5)
+    elif not bare and factor > WARN:
+        rounding = factor * float(np.finfo(arithmetic).eps)
+        message = (
+            f"{what} amplifies rounding by up to {factor:.1e} in x ({arithmetic}: about {rounding:.0e} relative); "
+            "open:k=3 inverts with little amplification"
+        )
+        warnings.warn(message, AmplificationWarning, stacklevel=5)
 
 
 def _stage_matrices(table: StageTable, coordinates: str) -> np.ndarray:

@@ -13,6 +13,7 @@ import torch
 
 from belm_runtime.errors import InputError, NotFiniteError
 from belm_runtime.grid import Grid
+from belm_runtime.guidance import at_time
 from belm_runtime.models import as_model
 
 Progress = Callable[[int, int], None]
@@ -29,15 +30,15 @@ class Run:
         """Prepare a run of `total` steps of a k-step method on the device of `like`."""
         self.model, self.calls, self.total, self.progress = as_model(model), 0, total, progress
         self.dtype, self.keeps_slopes = dtype, k > 2
-        timesteps = torch.as_tensor(grid.timesteps.astype(float), dtype=dtype)
+        self.times = grid.timesteps.astype(float).tolist()
         # A bare x_0 is inverted by calling the model at (x_0, timesteps[1]).
-        timesteps[0] = timesteps[1]
-        self.timesteps = timesteps.to(like.device)
+        self.times[0] = self.times[1]
+        self.timesteps = torch.as_tensor(self.times, dtype=dtype).to(like.device)
         self.first_bad = torch.full((), -1, dtype=torch.int64, device=like.device)
 
     def predict(self, x: torch.Tensor, node: int) -> torch.Tensor:
         """The model's prediction at a node, checked in shape, in the run's arithmetic."""
-        prediction = self.model(x, self.timesteps[node].expand(x.shape[0]))
+        prediction = at_time(self.model, self.times[node])(x, self.timesteps[node].expand(x.shape[0]))
         self.calls += 1
         if not isinstance(prediction, torch.Tensor) or prediction.shape != x.shape:
             raise InputError(f"the model returned {described(prediction)} at node {node}; x has shape {tuple(x.shape)}")

@@ -10,14 +10,16 @@ device until it is over.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
+import numpy as np
 import torch
 
-from belm_runtime.amplification import amplification
+from belm_runtime.amplification import AmplificationWarning, BareInversionWarning, amplification, amplification_along
+from belm_runtime.amplification import warn as warn_of
+from belm_runtime.climb import Climb
 from belm_runtime.errors import InputError, unknown
 from belm_runtime.frame import Frame
 from belm_runtime.grid import Grid
@@ -25,18 +27,15 @@ from belm_runtime.methods import Method, parse
 from belm_runtime.models import PREDICTIONS
 from belm_runtime.recurrence import Relation, march, march_stages, way_down, way_up
 from belm_runtime.run import Model, Progress, Run, described
+from belm_runtime.schedule import Schedule
 from belm_runtime.stages import StageTable
 from belm_runtime.start import upward_start
 from belm_runtime.state import State
 from belm_runtime.table import Table, coefficients
 
+__all__ = ["ARITHMETIC", "AmplificationWarning", "BareInversionWarning", "Sampler"]
+
 ARITHMETIC = {"float64": torch.float64, "float32": torch.float32}
-#: Above this amplification in x an inversion warns: float64 rounding alone may then exceed 1e-11.
-WARN_AMPLIFICATION = 1e5
-
-
-class AmplificationWarning(UserWarning):
-    """Inversion amplifies rounding by a large factor; the message names it."""
 
 
 class Sampler:
@@ -115,8 +114,9 @@ class Sampler:
 
     @torch.no_grad()
     def invert(
-        self, model: Model, x: torch.Tensor | State, *, stop: int | None = None, approximate: bool = False
-    ) -> State:
+        self, model: Model, x: torch.Tensor | State, *, stop: int | None = None, approximate: bool = False,
+        schedule: Schedule | None = None,
+    ) -> State:  # fmt: skip
         """Run towards the noise.
 
         A State holds the k states that make the inverse exact in exact arithmetic; in floating point its rounding is
@@ -127,6 +127,8 @@ class Sampler:
             x: a State, or x_0 of shape (batch, …).
             stop: the node to stop at, default N.
             approximate: use Adams–Bashforth upward instead of the inverse relation: DDIM inversion for ``ddim``.
+            schedule: the grid's schedule, of use with a bare x_0: the first k - 1 nodes are then found in small steps
+                (`belm_runtime.climb`), at the price of a few model calls.
 
         Returns:
             The state whose newest node is `stop`.
@@ -142,7 +144,7 @@ class Sampler:
         if approximate and isinstance(self.table, StageTable):
             raise InputError(f"{self.method} has no approximate inversion; its exact one costs the same")
         if not approximate:
-            self.check_inverse()
+            self.check_inverse(stop, bare=bare)
         history, nodes = self.entry(x, 0, downwards=False)
         here = max(nodes)
         if not here <= stop <= self.grid.steps:
@@ -150,6 +152,10 @@ class Sampler:
         if isinstance(self.table, StageTable):
             return self._stages(model, history, range(here + 1, stop + 1), inverse=True)
         relations = self.upward(here, stop, None if bare else len(history), approximate)
+        last = min(self.method.k - 1, stop)
+        if bare and schedule is not None and last:
+            climb = Climb.plan(schedule, self.grid, last, self.prediction)
+            return self._climbed(model, history[0], climb, relations[last:])
         return self._relations(model, history, nodes, relations)
 
     def state(self, history: Sequence[torch.Tensor], nodes: Sequence[int]) -> State:
@@ -218,8 +224,12 @@ class Sampler:
                 f"this state holds {len(history)}"
             )
 
-    def check_inverse(self) -> None:
-        """Refuse a method without inverse; warn where inverting amplifies rounding.
+    def check_inverse(self, stop: int | None = None, *, bare: bool = False) -> None:
+        """Refuse a method without inverse; warn where inverting amplifies rounding, or the error of a bare start.
+
+        Args:
+            stop: the node the inversion goes up to, default N.
+            bare: whether it starts from x_0 alone.
 
         Raises:
             InputError: the method has a_k = 0.
@@ -229,18 +239,14 @@ class Sampler:
                 f"{self.method} has a_k = 0 and cannot be inverted exactly; choose an invertible method such as "
                 "open:k=3, or pass approximate=True with a bare x_0"
             )
-        factor = self._amplification_in_x
-        if factor > WARN_AMPLIFICATION:
-            advice = "open:k=3 inverts with little amplification"
-            warnings.warn(
-                f"inverting {self.method} on this grid amplifies rounding by up to {factor:.1e} in x "
-                f"({self.arithmetic}: about {factor * torch.finfo(self.dtype).eps:.0e} relative); {advice}",
-                AmplificationWarning, stacklevel=4,
-            )  # fmt: skip
+        # Steps that make node `stop` or a lower one; the start makes the first ones.
+        rows = None if stop is None else max(0, stop - (0 if self.method.stages else self.method.k - 1))
+        factor = max(1.0, float(self._growth[:rows].max(initial=1.0)))
+        warn_of(factor, f"inverting {self.method} on this grid", self.arithmetic, bare)
 
     @cached_property
-    def _amplification_in_x(self) -> float:
-        return self.amplification()
+    def _growth(self) -> np.ndarray:
+        return amplification_along(self.table, "inversion", "x")
 
     # ---- running ----------------------------------------------------------------------------------------------------
 
@@ -290,13 +296,28 @@ class Sampler:
             )
 
     def _relations(
-        self, model: Model, history: list[torch.Tensor], nodes: list[int], relations: list[Relation]
-    ) -> State:
-        run = Run(model, self.grid, self.method.k, self.dtype, history[0], len(relations), self.progress)
-        slopes = [run.predict(x, node) for x, node in self._reevaluate(history, nodes, relations)]
+        self, model: Model, history: list[torch.Tensor], nodes: list[int], relations: list[Relation],
+        slopes: list[torch.Tensor] | None = None, progress: Progress | None = None,
+    ) -> State:  # fmt: skip
+        run = Run(model, self.grid, self.method.k, self.dtype, history[0], len(relations), progress or self.progress)
+        if slopes is None:
+            slopes = [run.predict(x, node) for x, node in self._reevaluate(history, nodes, relations)]
         made = run.watch(march(relations, history, slopes, run.predict, self._keep(relations)), nodes[0])
         nodes = (made[::-1] + nodes)[: len(history)]
         return self._finished(history, nodes, run)
+
+    def _climbed(self, model: Model, x: torch.Tensor, climb: Climb, relations: list[Relation]) -> State:
+        """The first nodes by a climb, the rest by the relations, as one run."""
+        total = climb.steps + len(relations)
+        history, slopes = climb.run(model, x, self._share(0, total))
+        nodes = list(range(len(history) - 1, -1, -1))
+        done = self._relations(model, history, nodes, relations, slopes, self._share(climb.steps, total))
+        return replace(done, calls=done.calls + climb.steps)
+
+    def _share(self, before: int, total: int) -> Progress | None:
+        """The progress of a run that is a part of a longer one."""
+        told = self.progress
+        return None if told is None else lambda done, _: told(before + done, total)
 
     def _keep(self, relations: list[Relation]) -> int:
         return max(self.depth, *(len(r.states) for r in relations)) if relations else self.depth

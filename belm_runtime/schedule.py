@@ -133,6 +133,11 @@ class Schedule:
         """The least and the greatest time: (−1, T − 1), for the flow (0, 1)."""
         return self._curve.domain
 
+    @property
+    def first_time(self) -> float:
+        """The least time the network was trained at: 0, for the flow 1/resolution."""
+        return 1 / self._curve.resolution if isinstance(self._curve, Flow) else 0.0
+
     def alpha_sigma(self, t: ArrayLike) -> Levels:
         """The levels (alpha, sigma) at real-valued timesteps.
 

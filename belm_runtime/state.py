@@ -10,13 +10,13 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 
 from belm_runtime.errors import InputError
 from belm_runtime.files import write
@@ -64,11 +64,7 @@ class State:
         target = Path(path)
         if not target.name:
             raise InputError(f"cannot write state {str(path)!r}: it names no file, as in 'seed.safetensors'")
-        # One copy a state: safetensors refuses tensors that share memory, as the two registers of a fresh EDICT state.
-        tensors = {f"x{n}": x.detach().cpu().clone(memory_format=_ROWS) for n, x in enumerate(self.history)}
-        record = {key: getattr(self, key) for key in ("method", "frame", "grid", "steps", "calls", "nodes")}
-        metadata = {"format": _FORMAT, "record": json.dumps(record), "versions": json.dumps(dict(self.versions))}
-        return write(target, save(tensors, {**metadata, "sha256": _digest(tensors, metadata)}))
+        return write(target, self.to_bytes())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], device: str | torch.device = "cpu") -> State:
@@ -77,12 +73,35 @@ class State:
         Raises:
             InputError: if the file is missing, damaged, or not a state of this package; if there is no such device.
         """
-        source = str(path)
         try:
-            with safe_open(source, framework="pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError) as error:
+            data = Path(path).read_bytes()
+        except OSError as error:
+            raise InputError(f"cannot read state {str(path)!r}: {_reason(error)}") from None
+        return cls.from_bytes(data, str(path)).to(device)
+
+    def to_bytes(self) -> bytes:
+        """The state as safetensors with a checksum: k arrays as they are, and less than 2 kB."""
+        # One copy a state: safetensors refuses tensors that share memory, as the two registers of a fresh EDICT state.
+        tensors = {f"x{n}": x.detach().cpu().clone(memory_format=_ROWS) for n, x in enumerate(self.history)}
+        record = {key: getattr(self, key) for key in ("method", "frame", "grid", "steps", "calls", "nodes")}
+        metadata = {"format": _FORMAT, "record": json.dumps(record), "versions": json.dumps(dict(self.versions))}
+        content: bytes = save(tensors, {**metadata, "sha256": _digest(tensors, metadata)})
+        return content
+
+    @classmethod
+    def from_bytes(cls, data: bytes, source: str = "in memory") -> State:
+        """The state that `to_bytes` wrote.
+
+        Args:
+            data: the bytes.
+            source: where they are from, for messages.
+
+        Raises:
+            InputError: if they are damaged, or not a state of this package.
+        """
+        try:
+            tensors, metadata = load(data), _metadata(data)
+        except (SafetensorError, ValueError) as error:
             raise InputError(f"cannot read state {source!r}: {_reason(error)}") from None
         if metadata.get("format") != _FORMAT:
             raise InputError(f"{source!r} is no belm state: format {metadata.get('format')!r}, not {_FORMAT!r}")
@@ -91,10 +110,33 @@ class State:
         try:
             record = json.loads(metadata["record"])
             history = tuple(tensors[f"x{n}"] for n in range(len(record["nodes"])))
-            state = cls(history, tuple(record.pop("nodes")), **record, versions=json.loads(metadata["versions"]))
+            return cls(history, tuple(record.pop("nodes")), **record, versions=json.loads(metadata["versions"]))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"state {source!r} is damaged: {error}") from None
-        return state.to(device)
+
+    def __getitem__(self, samples: slice) -> State:
+        """The state of some of its samples, e.g. ``state[2:3]``."""
+        return replace(self, history=tuple(x[samples] for x in self.history))
+
+    @classmethod
+    def joined(cls, states: Sequence[State]) -> State:
+        """States of the same run settings as one batch.
+
+        Raises:
+            InputError: if they differ in method, frame, grid, nodes, dtype or the shape of a sample.
+        """
+        first = states[0]
+        for state in states[1:]:
+            for what in ("method", "frame", "grid", "nodes", "_kind"):
+                if (theirs := getattr(state, what)) != (ours := getattr(first, what)):
+                    name = what.strip("_")
+                    raise InputError(f"states of one batch need the same {name}: {str(ours)[:40]}, {str(theirs)[:40]}")
+        history = tuple(torch.cat(members) for members in zip(*(s.history for s in states), strict=True))
+        return replace(first, history=history, calls=sum(s.calls for s in states))
+
+    @property
+    def _kind(self) -> tuple[torch.dtype, tuple[int, ...]]:
+        return self.x.dtype, tuple(self.x.shape[1:])
 
     def to(self, device: str | torch.device) -> State:
         """The same state on another device.
@@ -108,6 +150,12 @@ class State:
 def made_with() -> dict[str, str]:
     """Versions and machine that the bits of a run depend on."""
     return {"torch": torch.__version__, "python": platform.python_version(), "machine": platform.machine()}
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    """The texts in the header of a safetensors file: its length in 8 bytes, then JSON."""
+    found: dict[str, str] = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__") or {}
+    return found
 
 
 def _digest(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> str:

@@ -27,7 +27,7 @@ from rich.progress import track
 
 from belm.design.judged import targets
 from belm.design.pareto import figure
-from belm_runtime import AmplificationWarning, Grid, Sampler, Schedule, digits, methods
+from belm_runtime import Grid, Sampler, Schedule, digits, methods
 from belm_runtime.mixture import GaussianMixture, reference
 from belm_runtime.models import guided
 from belm_runtime.spacing import designed_ratios
@@ -199,7 +199,7 @@ def main() -> None:
     parser.add_argument("--only", choices=("mixtures", "digits"))
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    warnings.simplefilter("ignore", AmplificationWarning)
+    warnings.simplefilter("ignore", UserWarning)
     begin, found = time.time(), []
     for problem in track(problems(chosen.only), "judging"):
         found += rows(problem)

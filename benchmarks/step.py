@@ -1,6 +1,6 @@
 """What one call of scheduler.step costs, in float32: against the arithmetic that it has to do, and against diffusers.
 
-    python benchmarks/step.py [--steps 50] [--repeats 15] [--threads 1] [--json FILE] [--out FILE]
+    belm bench step [--steps 50] [--repeats 15] [--threads 1] [--json FILE] [--out FILE]
 
 The arithmetic is the same tensors combined in place in as many terms: one multiplication, the others added, the result
 kept for the next step. A run is 50 steps in a pipeline's manner (return_dict=False, each result handed back); runs of
@@ -24,6 +24,7 @@ from typing import Any
 import diffusers
 import torch
 
+from belm.cli.progress import bar
 from belm.demo.record import machine
 from belm_runtime import Schedule, coefficients
 from belm_runtime.pipelines import BELMScheduler
@@ -97,9 +98,11 @@ def measure(shape: tuple[int, ...], steps: int, repeats: int) -> list[dict[str, 
     """Medians and spreads in microseconds; the first two rounds are for warming up."""
     runs = candidates(shape, steps)
     spent: dict[str, list[list[float]]] = {name: [] for name in runs}
-    for _ in range(repeats + 2):
-        for name, (run, _) in runs.items():
-            spent[name].append(run())
+    with bar(f"timing {shape}") as progress:
+        for n in range(repeats + 2):
+            for name, (run, _) in runs.items():
+                spent[name].append(run())
+            progress(n + 1, repeats + 2)
     rows = []
     for name, (_, terms) in runs.items():
         kept = [[1e6 * second for second in run] for run in spent[name][2:]]

@@ -8,7 +8,21 @@ from typing import Annotated
 
 import typer
 
-from belm.cli import catalogue, demonstrate, design, generate, invert, sample, tables, verify
+from belm.cli import (
+    audit,
+    bench,
+    catalogue,
+    demonstrate,
+    design,
+    edit,
+    generate,
+    interpolate,
+    invert,
+    reconstruct,
+    sample,
+    tables,
+    verify,
+)  # fmt: skip
 from belm.cli.failures import guarded
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -39,10 +53,21 @@ app.command("check", epilog="Example: belm check derivations/certificates/propos
 app.command("design", epilog="Example: belm design --family blend --k 3 --budget 256 --seed 0 --out design")(
     design.design
 )
+app.command("audit", epilog="Example: belm audit diffusers:DDIMScheduler --schedule sd15 --set clip_sample=false")(
+    audit.audit
+)
 app.command("sample", epilog="Example: belm sample --method blend:k=3 --steps 50 --seed 0 --label 7 --out run")(
     sample.sample
 )
+app.command(
+    "bench",
+    epilog="Example: belm bench step --steps 50 --out step.png",
+    context_settings={"allow_interspersed_args": False},
+)(bench.bench)
 app.command("invert", epilog="Example: belm invert --state run/state.safetensors")(invert.invert)
+app.command("reconstruct", epilog="Example: belm reconstruct three.png --label 3 --out again")(reconstruct.reconstruct)
+app.command("edit", epilog="Example: belm edit three.png --label 3 --to-label 8 --out edited")(edit.edit)
+app.command("interpolate", epilog="Example: belm interpolate three.png eight.png --out path")(interpolate.interpolate)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

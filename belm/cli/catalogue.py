@@ -23,7 +23,8 @@ _LEGEND = """\
 order: on every grid / on smooth grids
 stable: zero-stable when sampling / when inverting ("by grid": it depends on the grid)
 to generate and go back with the stored state: blend:k=3
-to invert a real sample, of which only x_0 is known: open:k=3"""
+to invert a real sample, of which only x_0 is known: open:k=3
+to edit one: blend:k=3,theta=0.9"""
 
 
 def methods(format: TextOrJson = "text") -> None:

@@ -18,7 +18,7 @@ from belm_runtime.errors import InputError, NotFiniteError
 #: Which extra brings an optional package.
 _EXTRAS = {
     "sympy": "theory", "flint": "theory", "z3": "theory", "diffusers": "diffusers", "transformers": "diffusers",
-    "matplotlib": "plots",
+    "matplotlib": "plots", "PIL": "plots",
 }  # fmt: skip
 
 #: Click's UsageError, reached through what typer exports: newer versions of typer carry a click of their own.

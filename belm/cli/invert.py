@@ -3,135 +3,121 @@
 from __future__ import annotations
 
 import time
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from belm.cli.files import staged
-from belm.cli.options import TextOrJson, one_of, print_json
-from belm.cli.progress import bar
-from belm.cli.setup import Setup, known, labels_of, read_label, read_record
+from belm.cli.options import (
+    Bare,
+    Height,
+    ModelDtype,
+    NegativePrompt,
+    Pictures,
+    StateFile,
+    StoredDevice,
+    StoredGuidance,
+    StoredLabel,
+    StoredMethod,
+    StoredModel,
+    StoredPrompt,
+    StoredSchedule,
+    StoredSpacing,
+    StoredSteps,
+    TaskBatch,
+    TextOrJson,
+    Unclipped,
+    Width,
+    one_of,
+    print_json,
+)  # fmt: skip
+from belm.cli.source import BARE_METHOD, Source, gather
+from belm.cli.work import NOISE, Bench, bench, on_what, options, several
 from belm_runtime.errors import InputError
 
 if TYPE_CHECKING:
+    import torch
+
     from belm_runtime.state import State
-
-#: What is written.
-NOISE = "noise.safetensors"
-
-_OTHERWISE = "default: as in run.json"
 
 
 def invert(
-    state: Annotated[Path, typer.Option("--state", metavar="FILE", help="A state of `belm sample`, or its folder.")],
-    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Default: the state's folder.")] = None,
-    bare: Annotated[bool, typer.Option("--bare", help="Start from x_0 alone, without the stored history.")] = False,
+    pictures: Pictures = None,
+    state: StateFile = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Default: the folder of the state or first picture.")
+    ] = None,
+    bare: Bare = False,
     approximate: Annotated[
         bool, typer.Option("--approximate", help="DDIM-style inversion from x_0 alone, for methods without inverse.")
     ] = False,
-    model: Annotated[str | None, typer.Option("--model", help=f"The model; {_OTHERWISE}.")] = None,
-    method: Annotated[
-        str | None, typer.Option("--method", help="With --bare, e.g. open:k=3; default: as made.")
-    ] = None,
-    schedule: Annotated[str | None, typer.Option("--schedule", help=f"The schedule; {_OTHERWISE}.")] = None,
-    steps: Annotated[int | None, typer.Option("--steps", help=f"The number of steps; {_OTHERWISE}.")] = None,
-    spacing: Annotated[str | None, typer.Option("--spacing", help=f"The spacing; {_OTHERWISE}.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help=f"The seed to compare with; {_OTHERWISE}.")] = None,
-    label: Annotated[
-        str | None, typer.Option("--label", help=f"A digit, one per sample, or any; {_OTHERWISE}.")
-    ] = None,
-    guidance: Annotated[float | None, typer.Option("--guidance", help=f"The guidance; {_OTHERWISE}.")] = None,
-    device: Annotated[str | None, typer.Option("--device", help=f"Where to compute; {_OTHERWISE}.")] = None,
+    model: StoredModel = None,
+    method: StoredMethod = None,
+    schedule: StoredSchedule = None,
+    steps: StoredSteps = None,
+    spacing: StoredSpacing = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="The seed to compare with; default: as stored.")] = None,
+    label: StoredLabel = None,
+    prompt: StoredPrompt = None,
+    negative_prompt: NegativePrompt = None,
+    guidance: StoredGuidance = None,
+    height: Height = None,
+    width: Width = None,
+    unclipped: Unclipped = False,
+    device: StoredDevice = None,
+    dtype: ModelDtype = None,
+    batch_size: TaskBatch = None,
     format: TextOrJson = "text",
 ) -> None:
-    """Invert samples to their noise; write noise.safetensors and print the error of the round trip."""
+    """Invert pictures or stored samples to their noise; write noise.safetensors, print the error where it is known."""
     machine = one_of("format", format, ("text", "json")) == "json"
-    given: dict[str, Any] = {
-        "model": model, "method": method, "schedule": schedule, "steps": steps, "spacing": spacing, "seed": seed,
-        "guidance": guidance, "device": device,
-    }  # fmt: skip
-    given = {name: value for name, value in given.items() if value is not None}
-    if label is not None:
-        given["label"] = read_label(label)
-    path = state / "state.safetensors" if state.is_dir() else state
-    folder = path.parent if out is None else out
-    found = _run(path, folder, given, alone=bare or approximate, approximate=approximate)
+    given = options(label, prompt, model=model, method=method, schedule=schedule, steps=steps, spacing=spacing,
+                    seed=seed, guidance=guidance, device=device, dtype=dtype,
+                    negative_prompt=negative_prompt, height=height, width=width, unclipped=unclipped)  # fmt: skip
+    alone = bare or approximate
+    source = gather(pictures or [], state, given, bare=alone, bare_method=None if approximate else BARE_METHOD)
+    if source is None:
+        raise InputError("there is nothing to invert: give picture files, or --state FILE")
+    place = pictures[0] if pictures else state
+    assert place is not None
+    found = _run(source, out or (place if place.is_dir() else place.parent), approximate, batch_size)
     if machine:
         print_json(found)
         return
-    print(f"{found['method']} on {found['schedule']}, {found['spacing']}, {found['steps']} steps: {found['num']} "
-          f"samples inverted from {found['from']}, {found['calls']} model calls, {found['seconds']:.1f} s")  # fmt: skip
+    print(f"{on_what(found)}: {several(found['num'], 'sample')} inverted from {found['from']}, "
+          f"{found['calls']} model calls, {found['seconds']:.1f} s")  # fmt: skip
     if found["error"] is not None:
         largest, rms = found["error"]["max"], found["error"]["rms"]
         print(f"round trip: max error {largest:.3g}, rms {rms:.3g} against the noise of seed {found['seed']}")
     print(f"wrote {found['out']}")
 
 
-def _run(path: Path, out: Path, given: dict[str, Any], *, alone: bool, approximate: bool) -> dict[str, Any]:
+def _run(source: Source, out: Path, approximate: bool, batch: int | None) -> dict[str, Any]:
     """Invert, and write the noise; everything there is to say about it."""
-    from belm_runtime.sampler import AmplificationWarning
     from belm_runtime.state import State
 
-    state = State.load(path)
-    values = _values(state, given, path)
-    seed, first = values.pop("seed", None), values.pop("first", 0)
-    with bar("inverting") as report, staged(out) as folder, warnings.catch_warnings():
-        warnings.simplefilter("always", AmplificationWarning)
-        setup = Setup(**values)
-        sampler = setup.sampler(report)
-        place = setup.place()
-        state = state.to(place)
-        expected = None if seed is None else sampler.grid.noise(tuple(state.x.shape), seed, first=first).to(place)
-        network = setup.denoiser(place)
-        begin = time.perf_counter()
-        back = sampler.invert(network, _newest(state) if alone else state, approximate=approximate)
+    with bench("inverting", source, out, batch=batch, runs=lambda n: n, grid=False) as on:
+        expected = _noise(on)
+        begin, under = time.perf_counter(), on.model(on.setup)
+        back = State.joined([
+            on.sampler.invert(under(span), x, approximate=approximate, schedule=on.schedule) for span, x in on.parts()
+        ])  # fmt: skip
         seconds = time.perf_counter() - begin
-        back.save(folder / NOISE)
+        back.save(on.folder / NOISE)
     return {
-        **setup.record(), "method": back.method, "frame": back.frame, "spacing": sampler.grid.spacing,
-        "from": "x_0" if alone else "state", "num": len(back.x), "seed": seed,
+        **on.setup.record(), "method": back.method, "frame": back.frame, "spacing": on.sampler.grid.spacing,
+        "from": "x_0" if source.bare else "state", "num": len(back.x), "seed": source.seed,
         "error": None if expected is None else _round_trip(back, expected),
         "calls": back.calls, "seconds": seconds, "out": str(out / NOISE),
     }  # fmt: skip
 
 
-def _values(state: State, given: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The fields of the `Setup`: what is given, else what run.json says, else what the state itself knows.
-
-    Raises:
-        InputError: if something is known from nowhere.
-    """
-    own = {"model": "digits", "method": state.method, "frame": state.frame}
-    own["arithmetic"] = str(state.x.dtype).removeprefix("torch.")
-    record = _shard(path) or read_record(path.with_name("run.json"))
-    values = {**own, **record, **given}
-    if "method" in given:
-        values["frame"] = None
-    needed = ["schedule", "steps", "label", *(["guidance"] if values.get("label") is not None else [])]
-    if missing := [f"--{name}" for name in needed if name not in values]:
-        raise InputError(f"there is no run.json beside {str(path)!r}: give {', '.join(missing)} as it was sampled")
-    return values
-
-
-def _shard(path: Path) -> dict[str, Any]:
-    """The record of a shard of `belm sample --batch-size`, with its labels and the index of its first sample."""
-    from belm_runtime.shards import locate
-
-    if (found := locate(path)) is None:
-        return {}
-    shards, i, settings = found
-    first = shards.first(i)
-    label = labels_of(settings.get("label"), shards.size(i), first)
-    return {**known(settings), "label": label, "first": first}
-
-
-def _newest(state: State) -> Any:
-    """The bare x_0 of a state."""
-    if state.nodes[0] != 0:
-        raise InputError(f"--bare starts from x_0, but this state is at node {state.nodes[0]}")
-    return state.x
+def _noise(on: Bench) -> torch.Tensor | None:
+    """The noise the samples came from, where their seed is known."""
+    seed, shape = on.source.seed, tuple(on.source.pictures.shape)
+    if seed is None:
+        return None
+    return on.sampler.grid.noise(shape, seed, first=on.source.values.get("first", 0)).to(on.setup.place())
 
 
 def _round_trip(back: State, noise: Any) -> dict[str, float]:

@@ -7,25 +7,27 @@ path and nothing else.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from belm.cli.options import one_of
 from belm_runtime.errors import InputError
 
 if TYPE_CHECKING:
     import torch
 
-    from belm_runtime.models import Model
-    from belm_runtime.sampler import Sampler
+    from belm.cli.loaded import Loaded
 
-#: The schedule that the embedded model was trained on.
-DIGITS_SCHEDULE = "ddpm"
-#: The shape of one of its samples.
-DIGITS_SHAPE = (1, 8, 8)
+#: The name of the embedded model.
+DIGITS = "digits"
 
-Label = int | list[int] | None
+#: What a model may compute in; the first two are arithmetics of states as well.
+DTYPES = ("float64", "float32", "bfloat16", "float16")
+
+#: What a sample is under: a digit or a prompt, one for all or one for each; None for any.
+Label = int | str | list[int] | list[str] | None
 
 
 @dataclass(frozen=True)
@@ -33,57 +35,64 @@ class Setup:
     """A run, by name; everything is checked when its parts are made.
 
     Attributes:
-        model: ``digits``.
+        model: ``digits``, a folder of a pipeline, or its name on the hub.
         method: a method string.
-        schedule: a preset.
         spacing: None for the schedule's own.
         steps: N.
-        end: ``zero`` or ``first``.
+        schedule: a preset; None for the model's own.
+        end: ``zero`` or ``first``; None for the model's own.
         start: ``adams`` or ``ddim``.
         frame: None for the method's natural frame.
         arithmetic: ``float64`` or ``float32``.
-        label: a digit, one per sample, or None for any.
-        guidance: the weight of classifier-free guidance.
+        label: a digit or a prompt, one per sample, or None for any.
+        guidance: the weight of classifier-free guidance, or ``1:3`` for one that runs evenly in time from 1 at the
+            noise to 3 at the data.
         device: where model and states are, e.g. ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        dtype: what the model computes in; None for the arithmetic of the states, in a pipeline for float32.
+        negative_prompt: what the guidance leads away from.
+        height: of a pipeline's pictures; None for what it was trained at.
+        width: likewise.
+        unclipped: run a pipeline without the clipping that its scheduler asks for.
     """
 
     model: str
     method: str
-    schedule: str
     steps: int
+    schedule: str | None = None
     spacing: str | None = None
-    end: str = "zero"
+    end: str | None = None
     start: str = "adams"
     frame: str | None = None
     arithmetic: str = "float64"
     label: Label = None
-    guidance: float = 1.0
+    guidance: float | str = 1.0
     device: str = "cpu"
+    dtype: str | None = None
+    negative_prompt: str | None = None
+    height: int | None = None
+    width: int | None = None
+    unclipped: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse other models: they have no loader here."""
-        if self.model != "digits":
-            raise InputError(f"--model {self.model!r} is not known; the model to use is digits, the embedded one")
+        """Refuse what a record may hold and an option may not."""
+        for field in fields(self):
+            value, kind = getattr(self, field.name), str(field.type)
+            if kind.startswith("str") and not isinstance(value, str) and not (value is None and "None" in kind):
+                raise InputError(f"the {field.name} of a run is a name, not {value!r}")
+            if kind.startswith("int") and type(value) is not int and not (value is None and "None" in kind):
+                raise InputError(f"the {field.name} of a run is a whole number, not {value!r}")
+        if self.dtype is not None:
+            one_of("dtype", self.dtype, DTYPES)
 
-    def sampler(self, progress: Callable[[int, int], None] | None = None) -> Sampler:
-        """The sampler on its grid.
+    def load(self, device: torch.device | str = "cpu") -> Loaded:
+        """The model.
 
         Raises:
-            InputError: unknown names, a grid that does not exist, a schedule the model was not trained on.
+            InputError: no such model, or options that it has no use for.
         """
-        from belm_runtime.sampler import Sampler
-        from belm_runtime.schedule import Schedule
+        from belm.cli.loaded import Embedded, Pipeline
 
-        schedule = Schedule.preset(self.schedule)
-        if schedule.name != DIGITS_SCHEDULE:
-            raise InputError(
-                f"the model {self.model} was trained on the schedule {DIGITS_SCHEDULE}, not on {self.schedule}: its "
-                f"timesteps would stand for other noise levels; use --schedule {DIGITS_SCHEDULE}"
-            )
-        grid = schedule.grid(self.steps, self.spacing, end=self.end)
-        return Sampler(
-            self.method, grid, arithmetic=self.arithmetic, frame=self.frame, start=self.start, progress=progress
-        )
+        return (Embedded if self.model == DIGITS else Pipeline)(self, device)
 
     def place(self, local: int = 0) -> torch.device:
         """The device; process `local` of a machine takes its own where ``cuda`` is given without a number.
@@ -101,28 +110,6 @@ class Setup:
         except (RuntimeError, AssertionError) as error:
             raise InputError(f"there is no device {self.device!r} here: {str(error).splitlines()[0]}") from None
         return device
-
-    def denoiser(self, device: torch.device | str = "cpu") -> Model:
-        """The model under its label and guidance, computing in the run's arithmetic.
-
-        Raises:
-            InputError: a label or guidance out of range, or missing weights.
-        """
-        return self.denoisers(device)(self.label)
-
-    def denoisers(self, device: torch.device | str = "cpu") -> Callable[[Label], Model]:
-        """The model under any label; its weights are read once.
-
-        In float32 a rounding of the float64 state can move the network's input by 1e-7, and a way back with it.
-
-        Raises:
-            InputError: missing weights; when called, a label or guidance out of range.
-        """
-        from belm_runtime import digits
-        from belm_runtime.sampler import ARITHMETIC
-
-        network = digits.load(ARITHMETIC[self.arithmetic], device)
-        return lambda label: digits.denoiser(label=label, guidance=self.guidance, network=network)
 
     def record(self) -> dict[str, Any]:
         """The run as it stands in run.json."""
@@ -152,7 +139,7 @@ def known(record: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in record.items() if key in names}
 
 
-def read_label(text: str | None) -> Label:
+def read_label(text: str | None) -> int | list[int] | None:
     """``7``, ``0,1,2`` (one per sample, in turn), ``all`` (the ten digits in turn), or ``any``.
 
     Raises:
@@ -170,8 +157,44 @@ def read_label(text: str | None) -> Label:
     return labels[0] if len(labels) == 1 else labels
 
 
+def read_condition(label: str | None, prompts: Sequence[str] | None) -> Label:
+    """What --label or --prompt says; several prompts are for the samples in turn.
+
+    Raises:
+        InputError: both, or a label that is none.
+    """
+    if label is not None and prompts:
+        raise InputError("--label is for the model digits and --prompt for pipelines; give one of them")
+    if prompts:
+        return prompts[0] if len(prompts) == 1 else list(prompts)
+    return read_label(label)
+
+
+def named(model: str) -> str:
+    """A model as it is recorded: a folder by its full path, so that it is found from anywhere."""
+    return str(Path(model).resolve()) if model != DIGITS and Path(model).is_dir() else model
+
+
+def read_guidance(value: float | str) -> float | Callable[[float], float]:
+    """A number, or ``1:3``, which runs evenly in time from 1 at the noise to 3 at the data.
+
+    Raises:
+        InputError: for anything else.
+    """
+    from belm_runtime.guidance import ramp
+    from belm_runtime.models import finite
+
+    noise, colon, data = str(value).partition(":")
+    try:
+        ends = [finite("guidance", part) for part in (noise, data if colon else noise)]
+    except InputError:
+        right = "a number such as 3, or two such as 1:3, from the noise to the data"
+        raise InputError(f"--guidance {value!r} must be finite: {right}") from None
+    return ramp(*ends) if colon else ends[0]
+
+
 def labels_of(label: Label, count: int, first: int = 0) -> Label:
     """The labels of samples first … first + count − 1: several labels take turns over all samples."""
     if not isinstance(label, list):
         return label
-    return [label[j % len(label)] for j in range(first, first + count)]
+    return [label[j % len(label)] for j in range(first, first + count)]  # type: ignore[return-value]

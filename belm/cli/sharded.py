@@ -19,7 +19,7 @@ import typer
 
 from belm.cli.failures import guarded
 from belm.cli.progress import bar
-from belm.cli.setup import DIGITS_SHAPE, Setup, labels_of
+from belm.cli.setup import Setup, labels_of
 from belm_runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -86,14 +86,15 @@ class Job:
         def sample(first: int) -> State:
             nonlocal done
             done = self.shards.samples()
-            noise = sampler.grid.noise((batch, *DIGITS_SHAPE), self.seed, first=first)
-            return sampler.sample(denoisers(labels_of(self.setup.label, batch, first)), noise.to(place))
+            noise = sampler.grid.noise((batch, *loaded.shape), self.seed, first=first)
+            return sampler.sample(loaded.under(labels_of(self.setup.label, batch, first)), noise.to(place))
 
-        sampler, place = self.setup.sampler(advance), self.setup.place(local)
-        denoisers = self.setup.denoisers(place)
+        place = self.setup.place(local)
+        loaded = self.setup.load(place)
+        sampler = loaded.sampler(advance)
         # A wrong seed, label or guidance is found here, before anything is written.
         sampler.grid.noise((1,), self.seed)
-        denoisers(self.setup.label)
+        loaded.under(self.setup.label)
         _fix_kernels(place)
         self.shards.claim(self._settings(sampler, place))
         return sample

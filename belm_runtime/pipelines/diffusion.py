@@ -113,6 +113,16 @@ class BELMScheduler(MultistepScheduler):
     def _adopted(cls, config: dict[str, Any]) -> dict[str, Any]:
         return adopt.for_diffusion(config, cls)
 
+    @property
+    def schedule(self) -> Schedule:
+        """The noise levels that the network was trained on."""
+        return self._schedule
+
+    @property
+    def time_scale(self) -> float:
+        """What the network is told, as a multiple of the schedule's time."""
+        return 1.0
+
     def set_timesteps(
         self,
         num_inference_steps: int | None = None,

@@ -133,6 +133,16 @@ class FlowBELMScheduler(MultistepScheduler, FlowMatchEulerDiscreteScheduler):
         sigmas = torch.from_numpy(grid.sigma.copy()).float().to(device)
         self.sigmas = sigmas if self.config.inverse else sigmas.flip(0)
 
+    @property
+    def schedule(self) -> Schedule:
+        """The flow that the network was trained on."""
+        return Schedule.preset("flow", resolution=len(self))
+
+    @property
+    def time_scale(self) -> float:
+        """What the network is told, as a multiple of the schedule's time."""
+        return float(self.config.num_train_timesteps)
+
     def _schedule(self, mu: float | None) -> Schedule:
         """The flow with the shift that is in force."""
         if not self.config.use_dynamic_shifting:

@@ -69,6 +69,23 @@ class Loop:
         self._begin_index = None
         self._reset()
 
+    @property
+    def sampler(self) -> Sampler:
+        """Method and grid of the run, for a loop of one's own.
+
+        Raises:
+            InputError: before `set_timesteps`.
+        """
+        if self._route is None:
+            raise InputError("call set_timesteps first: it makes the grid")
+        return self._route.sampler
+
+    @property
+    def node_times(self) -> torch.Tensor:
+        """What the network is told at nodes 1 … N of that grid."""
+        self.sampler  # noqa: B018
+        return self._node_times
+
     def _reset(self) -> None:
         self._course, self._step_index, self._warned = None, None, False
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from belm.cli.app import main
 
@@ -38,3 +42,54 @@ def refused(run):
             assert fragment in err
 
     return call
+
+
+@pytest.fixture
+def told(run):
+    """A right call: what it says as JSON."""
+
+    def call(*arguments: object) -> dict:
+        code, out, err = run(*arguments, "--format", "json")
+        assert (code, err) == (0, ""), err
+        return json.loads(out)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def carrying(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three samples of `belm sample`, each in a PNG of its own that carries its state."""
+    from belm.cli.app import main
+
+    folder = tmp_path_factory.mktemp("sampled") / "run"
+    arguments = ["--seed", "5", "--label", "3,7,3", "--num", "3", "--guidance", "2", "--embed"]
+    assert main(["sample", "--steps", "8", *arguments, "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pipelines(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with tiny pipelines, as save_pretrained writes them: sd, ddpm and sound."""
+    pytest.importorskip("diffusers")
+    import torch
+    from tiny_pipelines import Builder
+
+    folder = tmp_path_factory.mktemp("pipelines")
+    tiny = Builder(tmp_path_factory.mktemp("tokenizer"))
+    for name, pipe in (
+        ("sd", tiny.stable_diffusion(dtype=torch.float32).pipe), ("ddpm", tiny.ddpm(torch.float32)),
+        ("sound", tiny.audio(torch.float32)),
+    ):  # fmt: skip
+        pipe.save_pretrained(folder / name)
+    return folder
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    """Two bare pictures."""
+    drawn = np.random.default_rng(3).integers(0, 17, (2, 8, 8), dtype=np.uint8) * 15
+    paths = [tmp_path / "in" / name for name in ("three.png", "seven.png")]
+    paths[0].parent.mkdir()
+    for path, values in zip(paths, drawn, strict=True):
+        Image.fromarray(values).save(path)
+    return paths

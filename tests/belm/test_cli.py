@@ -12,7 +12,7 @@ import pytest
 import belm
 from belm.cli import failures
 
-COMMANDS = ["demo", "methods", "derive", "table", "generate", "sample", "invert"]
+COMMANDS = ["demo", "methods", "derive", "table", "generate", "sample", "invert", "bench"]
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=lambda c: c[0] if c else "belm")

@@ -37,10 +37,11 @@ def test_methods_in_words(run):
     assert "no / no" in lines["belm:k=3"]
 
 
-def test_methods_gives_the_two_advices(run):
-    advice = run("methods").out.splitlines()[-2:]
+def test_methods_gives_three_advices(run):
+    advice = run("methods").out.splitlines()[-3:]
     assert "stored state" in advice[0] and advice[0].endswith("blend:k=3")
     assert "real sample" in advice[1] and advice[1].endswith("open:k=3")
+    assert "edit" in advice[2] and advice[2].endswith("blend:k=3,theta=0.9")
 
 
 def test_methods_json(run):

@@ -164,8 +164,10 @@ def test_a_killed_run_of_two_processes_loses_only_the_shards_in_work(run, tmp_pa
 
 @pytest.mark.skipif(sys.platform != "linux", reason="children learn of their parent's death on Linux only")
 def test_children_end_with_a_killed_parent(tmp_path):
-    shards = Shards(tmp_path, 62, 4)
-    command = [sys.executable, "-m", "belm", "sample", *LONG, "--processes", "2", "--out", str(tmp_path)]
+    # So many that they cannot be done before the kill, however busy the machine is.
+    shards = Shards(tmp_path, 4000, 4)
+    endless = [*LONG, "--num", "4000", "--processes", "2"]
+    command = [sys.executable, "-m", "belm", "sample", *endless, "--out", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as parent:
         deadline = time.monotonic() + 120
         while not shards.finished():

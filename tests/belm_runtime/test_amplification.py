@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import time
+import warnings
 from fractions import Fraction
 from typing import Any
 
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from belm_runtime import Grid, Sampler, Schedule, coefficients
+from belm_runtime import AmplificationWarning, BareInversionWarning, Grid, Sampler, Schedule, coefficients
 from belm_runtime.amplification import amplification, amplification_along, step_matrices
 
 METHODS = ["o-belm", "bdia:gamma=0.5", "bdia:gamma=1", "open:k=2", "open:k=3", "open:k=5", "blend:k=2", "blend:k=3"]
@@ -168,3 +170,56 @@ def test_a_thousand_steps_are_cheap() -> None:
     begin = time.perf_counter()
     assert amplification(table) > 1e40
     assert time.perf_counter() - begin < 2
+
+
+# ---- warnings ------------------------------------------------------------------------------------------------
+
+
+def warned(sampler: Sampler, x: Any, **options: Any) -> list[type]:
+    """The kinds of warnings of an inversion, most special first."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        sampler.invert(zero, x, **options)
+    return [w.category for w in caught]
+
+
+@pytest.mark.parametrize("theta", ["0.95", "0.9", "0.85", "0.8", "0.6"])
+@pytest.mark.parametrize("steps", [10, 30, 60])
+def test_a_bare_start_warns_from_thirty_on_and_a_state_from_a_hundred_thousand(theta: str, steps: int) -> None:
+    sampler = Sampler(f"blend:k=3,theta={theta}", Schedule.preset("ddpm").grid(steps))
+    x, factor = sampler.grid.noise((1, 2), 0), sampler.amplification()
+    assert warned(sampler, x) == ([BareInversionWarning] if factor > 30 else [])
+    state = sampler.sample(zero, x)
+    assert warned(sampler, state) == ([AmplificationWarning] if factor > 1e5 else [])
+
+
+def test_only_the_way_that_is_gone_counts() -> None:
+    """An edit that turns half-way does not meet what the other half would amplify."""
+    sampler = Sampler("blend:k=3,theta=0.8", Schedule.preset("ddpm").grid(50))
+    x = sampler.grid.noise((1, 2), 0)
+    growth = amplification_along(sampler.table, "inversion", "x")
+    for stop in (2, 3, 20, 25, 30, 50):
+        # Row n of the growth makes node n + k; the start makes the nodes below.
+        expected = growth[: stop - 2].max(initial=1.0) > 30
+        assert warned(sampler, x, stop=stop) == ([BareInversionWarning] if expected else [])
+    assert not warned(sampler, x, stop=20) and warned(sampler, x, stop=30)
+
+
+def test_the_warning_names_factor_and_advice() -> None:
+    sampler = Sampler("o-belm", Schedule.preset("sd15").grid(20))
+    words = f"o-belm .* bare x_0 .* {re.escape(f'{sampler.amplification():.1e}')} in x; from 30 on .* open:k=3"
+    with pytest.warns(BareInversionWarning, match=words) as caught:
+        sampler.invert(zero, sampler.grid.noise((1, 2), 0))
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("method", ["open:k=2", "open:k=3", "open:k=4"])
+def test_the_neutral_methods_never_warn(method: str) -> None:
+    for name, spacing in (("ddpm", "leading"), ("sd15", "trailing")):
+        sampler = Sampler(method, Schedule.preset(name).grid(100, spacing))
+        assert not warned(sampler, sampler.grid.noise((1, 2), 0))
+
+
+def test_approximate_inversion_does_not_warn() -> None:
+    sampler = Sampler("blend:k=3,theta=0.5", Schedule.preset("ddpm").grid(50))
+    assert not warned(sampler, sampler.grid.noise((1, 2), 0), approximate=True)

@@ -118,6 +118,7 @@ def test_maximal_order_three_step_belm_is_consistent_and_diverges() -> None:
     assert growth == pytest.approx(5 + 2 * math.sqrt(6), rel=0.25)
 
 
+@pytest.mark.filterwarnings("ignore::belm_runtime.amplification.BareInversionWarning")
 @pytest.mark.parametrize("method", [*NEUTRAL, "o-belm", "bdia:gamma=1"])
 def test_inversion_from_bare_data_recovers_the_seed_with_order_two(method: str) -> None:
     steps = [120, 240]

@@ -7,33 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sampler_runs import ALL, INVERTIBLE, SD15, noise, same, toy
 from torch import Tensor
 
-from belm_runtime import Grid, InputError, Sampler, Schedule, State
-
-INVERTIBLE = ["o-belm", "bdia:gamma=0.96", "bdia:gamma=1", "open:k=2", "open:k=3", "open:k=4", "open:k=5"]
-INVERTIBLE += ["blend:k=2", "blend:k=3", "blend:k=4", "blend:k=5", "edict"]
-ALL = ["ddim", "adams:m=2", "adams:m=4", *INVERTIBLE]
-SD15 = Schedule.preset("sd15")
-
-
-def toy(x: Tensor, t: Tensor) -> Tensor:
-    """A nonlinear network of any shape that mixes nothing between samples."""
-    return torch.tanh(x + t.reshape(-1, *(1,) * (x.ndim - 1)) / 1000) + 0.1 * torch.sin(3 * x)
-
-
-def noise(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
-
-
-def same(one: State, other: State) -> bool:
-    pairs = zip(one.history, other.history, strict=True)
-    return one.nodes == other.nodes and all(torch.equal(a, b) for a, b in pairs)
-
+from belm_runtime import Grid, InputError, Sampler
 
 # ---- memory that belongs to others -------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore::belm_runtime.amplification.BareInversionWarning")
 @pytest.mark.parametrize("method", [*INVERTIBLE, "adams:m=3"])
 def test_nobodys_tensors_are_written_to(method: str) -> None:
     sampler, x = Sampler(method, SD15.grid(9)), noise(2, 4)

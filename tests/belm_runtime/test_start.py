@@ -116,6 +116,7 @@ def test_exact_inversion_of_bare_data_starts_with_the_rising_orders_too(k: int) 
     assert exact.nodes == tuple(range(k - 1, -1, -1)) and torch.equal(exact.x, start.x)
 
 
+@pytest.mark.filterwarnings("ignore::belm_runtime.amplification.BareInversionWarning")
 @pytest.mark.parametrize("method", ["o-belm", "open:k=3", "open:k=5", "blend:k=3", "edict"])
 def test_inversion_of_bare_data_obeys_the_rows_it_inverts(method: str) -> None:
     """Sampling from the State it returns gives x_0 back, although the seed itself is approximate."""

@@ -234,3 +234,40 @@ def test_places_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     path = Sampler("ddim", GRID).sample(toy, noise(1, 3)).save(tmp_path / "s")
     with pytest.raises(InputError, match="cannot put the state on device 'nowhere'"):
         State.load(path, device="nowhere")
+
+
+# ---- samples of a state, and states joined -------------------------------------------------------------------
+
+
+def test_samples_of_a_state_joined_again_are_the_state() -> None:
+    sampler = Sampler("open:k=3", Schedule.preset("ddpm").grid(6))
+    whole = sampler.sample(lambda x, t: 0.5 * x, sampler.grid.noise((3, 4), 0))
+    parts = [whole[n : n + 1] for n in range(3)]
+    assert parts[1].x.shape == (1, 4) and parts[1].nodes == whole.nodes
+    joined = State.joined(parts)
+    assert all(torch.equal(a, b) for a, b in zip(joined.history, whole.history, strict=True))
+    assert joined.calls == 3 * whole.calls
+    back = sampler.invert(lambda x, t: 0.5 * x, State.from_bytes(parts[2].to_bytes()))
+    assert float((back.x - sampler.grid.noise((1, 4), 0, first=2)).abs().max()) < 1e-11
+
+
+def test_states_of_different_runs_are_not_joined() -> None:
+    grid = Schedule.preset("ddpm").grid(6)
+
+    def run(method: str, shape: tuple[int, ...], stop: int = 0, arithmetic: str = "float64") -> State:
+        sampler = Sampler(method, grid, arithmetic=arithmetic)
+        return sampler.sample(lambda x, t: 0.5 * x, grid.noise(shape, 0), stop=stop)
+
+    first = run("open:k=3", (2, 4))
+    for other, word in (
+        (run("blend:k=3", (2, 4)), "method"), (run("open:k=3", (2, 4), stop=1), "nodes"),
+        (run("open:k=3", (2, 5)), "kind"), (run("open:k=3", (2, 4), arithmetic="float32"), "kind"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=f"the same {word}"):
+            State.joined([first, other])
+
+
+def test_bytes_that_are_no_state_are_named() -> None:
+    for data in (b"", b"1234567", b"\x10" + bytes(20), bytes(100)):
+        with pytest.raises(InputError, match="cannot read state 'there'"):
+            State.from_bytes(data, "there")

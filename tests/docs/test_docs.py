@@ -15,11 +15,13 @@ import re
 import shlex
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 import typer
 
 from belm.cli.app import app, main
@@ -34,7 +36,9 @@ FILES = sorted(
     if not str(path.relative_to(ROOT)).startswith(BUILT)
 )
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-RUN = {"methods", "derive", "table", "check", "sample", "invert", "verify"}
+RUN = {
+    "audit", "methods", "derive", "table", "check", "sample", "invert", "verify", "reconstruct", "edit", "interpolate",
+}  # fmt: skip
 PARSED_ONLY = {("verify",)}  # deciding every claim is what test_derivations does
 
 
@@ -58,6 +62,22 @@ def build(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str]:
+    """A folder with a tiny pipeline, made when it is asked for."""
+
+    @cache
+    def folder() -> str:
+        pytest.importorskip("diffusers")
+        from tiny_pipelines import Builder
+
+        made = str(tmp_path_factory.mktemp("pipeline"))
+        Builder(tmp_path_factory.mktemp("tokenizer")).stable_diffusion(dtype=torch.float32).pipe.save_pretrained(made)
+        return made
+
+    return folder
 
 
 def verdicts() -> dict[str, str]:
@@ -94,8 +114,9 @@ def test_commands_parse(name: str) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_commands_run(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    pipeline: Callable[[], str],
+) -> None:  # fmt: skip
     (tmp_path / "derivations").symlink_to(ROOT / "derivations")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
@@ -107,7 +128,8 @@ def test_commands_run(
         out = ""
         for arguments in cheap:
             expanded = [p for a in arguments for p in (sorted(map(str, Path().glob(a))) if "*" in a else [a])]
-            values = {"M": "o-belm", "S": "sd15", "N": "20"}  # as in: belm verify --method M --schedule S --steps N
+            # As in: belm verify --method M --schedule S --steps N, belm sample --model MODEL.
+            values = {"M": "o-belm", "S": "sd15", "N": "20", **({"MODEL": pipeline()} if "MODEL" in expanded else {})}
             assert main([values.get(a, a) for a in expanded]) == 0, arguments
             out += capsys.readouterr().out
         following = found[number + 1] if number + 1 < len(found) else ("", "")

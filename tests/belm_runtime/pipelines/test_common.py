@@ -199,4 +199,4 @@ def test_without_diffusers_one_line_says_what_to_install() -> None:
     code = "import sys; sys.modules['diffusers'] = None\nimport belm_runtime\nimport belm_runtime.pipelines"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     last = done.stderr.strip().splitlines()[-1]
-    assert last == "ImportError: belm_runtime.pipelines needs diffusers: pip install 'belm[diffusers]'"
+    assert last == "ModuleNotFoundError: belm_runtime.pipelines needs diffusers: pip install 'belm[diffusers]'"

@@ -1,0 +1,206 @@
+"""The known methods on the subject's grid, in x and the network's own prediction, to compare a run with.
+
+    x_{i-1} = Σ_j A_j x_{i-1+j} + Σ_j B_j p_{i-1+j}
+
+Every family of the catalogue in every frame that is finite on the grid, and one method that is not in it, the
+DPM-Solver++(2M) of Lu et al. 2022 (2211.01095), algorithm 2: in the data frame, with rho the ratio of the steps in
+log(alpha/sigma), its slope weights are -(1 + rho/2) and rho·h1/(2·h2).
+
+In the data frame the last step to clean data, sigma_0 = 0, does not exist; Euler, x_0 = D, stands in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from belm_runtime import methods
+from belm_runtime._generated.catalogue import FAMILIES
+from belm_runtime.errors import InputError
+from belm_runtime.frame import Frame
+from belm_runtime.grid import Grid
+from belm_runtime.methods import Method
+from belm_runtime.table import Table, coefficients
+
+#: Most states and slopes of a relation that is looked for.
+STATES, SLOPES = 5, 4
+SOLVER = "dpm-solver++(2m)"
+_EQUAL = {("adams", 1), ("belm", 2)}  # ddim and o-belm
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A method on a grid.
+
+    Attributes:
+        name: a method string, or the name of a method that the catalogue does not have.
+        method: the catalogue's method; None for others.
+        frame: the frame of its relations.
+        start: ``adams`` or ``ddim``.
+        A: shape (N, 5), row i at index i - 1, padded with 0.
+        B: shape (N, 4), likewise.
+        k: steps of its relation; rows i <= N - k + 1 are main rows.
+    """
+
+    name: str
+    method: Method | None
+    frame: Frame
+    start: str
+    A: np.ndarray
+    B: np.ndarray
+    k: int
+
+    def on(self, grid: Grid, prediction: str) -> Candidate:
+        """The same method on another grid.
+
+        Raises:
+            InputError: no finite coefficients there.
+        """
+        if self.method is None:
+            return solver(grid, prediction)
+        return of_method(self.method, grid, prediction, self.frame, self.start)
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """(states, slopes) that enter its main rows."""
+        # A typical row: the last may differ from the others.
+        middle = min(max(len(self.A) - self.k, 0), 1)
+        used = [np.flatnonzero(row[middle]) for row in (self.A, self.B)]
+        return int(used[0].max(initial=0)) + 1, int(used[1].max(initial=0)) + 1
+
+
+@dataclass(frozen=True)
+class Line:
+    """A family with one free parameter, in which its relations are affine: two members span it."""
+
+    low: Candidate
+    high: Candidate
+    family: str
+    whole: dict[str, int]
+    parameter: str
+    values: tuple[Fraction, Fraction]
+
+    def member(self, value: Fraction, grid: Grid, prediction: str) -> Candidate:
+        """The member with that value.
+
+        Raises:
+            InputError: the value is outside the family's range.
+        """
+        method = methods.make(self.family, **self.whole, **{self.parameter: value})
+        return of_method(method, grid, prediction, self.low.frame, self.low.start)
+
+
+def of_method(method: Method | str, grid: Grid, prediction: str, frame: Frame | str | None = None,
+              start: str = "adams") -> Candidate:  # fmt: skip
+    """A method of one call a step as a candidate.
+
+    Raises:
+        InputError: no finite coefficients on this grid.
+    """
+    method = methods.parse(method)
+    frame = method.frame if frame is None else Frame.parse(frame)
+    open_end = frame.q is None and grid.sigma[0] == 0
+    table = coefficients(method, _above(grid) if open_end else grid, frame=frame, start=start)
+    assert isinstance(table, Table)
+    return _candidate(str(method), method, table, grid, prediction, open_end)
+
+
+def solver(grid: Grid, prediction: str) -> Candidate:
+    """DPM-Solver++(2M); a first-order step at either end where the other does not exist."""
+    data = Frame.parse("data")
+    open_end = grid.sigma[0] == 0
+    part = _above(grid) if open_end else grid
+    table = coefficients("adams:m=2", part, frame=data)
+    assert isinstance(table, Table)
+    logsnr = np.log(part.alpha / part.sigma)
+    step = logsnr[:-1] - logsnr[1:]
+    b = table.b.copy()
+    rho = step[:-1] / step[1:]
+    b[:-1] = np.stack([-(1 + rho / 2), rho * table.h[:-1] / (2 * table.h[1:])], 1)
+    b[-1] = (-1, 0)
+    own = Table(table.method, data, part, "adams", table.h, table.w, table.a, b)
+    return _candidate(SOLVER, None, own, grid, prediction, open_end)
+
+
+def fixed(grid: Grid, prediction: str) -> Iterator[Candidate]:
+    """All candidates without a free parameter, ddim first."""
+    for method in _members():
+        if all(p["whole"] for p in FAMILIES[method.family]["parameters"]):
+            yield from _variants(method, grid, prediction)
+    try:
+        with np.errstate(all="ignore"):
+            other = solver(grid, prediction)
+    except InputError:
+        return
+    if _finite(other):
+        yield other
+
+
+def lines(grid: Grid, prediction: str) -> Iterator[Line]:
+    """All families with a free parameter."""
+    half, one = Fraction(1, 2), Fraction(1)
+    for low in _members(half):
+        free = [p["name"] for p in FAMILIES[low.family]["parameters"] if not p["whole"]]
+        if not free:
+            continue
+        whole = {name: int(value) for name, value in low.parameters if name != free[0]}
+        high = methods.make(low.family, **whole, **{free[0]: one})
+        pairs = zip(_variants(low, grid, prediction), _variants(high, grid, prediction), strict=True)
+        yield from (Line(a, b, low.family, whole, free[0], (half, one)) for a, b in pairs)
+
+
+def _members(value: Fraction | None = None) -> Iterator[Method]:
+    """One member of each family and shape, real parameters at the given value; two-register schemes are left out."""
+    for family, facts in FAMILIES.items():
+        if facts["stages"]:
+            continue
+        real = {p["name"]: value for p in facts["parameters"] if not p["whole"] and value is not None}
+        shapes = [p for p in facts["parameters"] if p["whole"]]
+        for shape in range(shapes[0]["low"], shapes[0]["high"] + 1) if shapes else (0,):
+            if (family, shape) not in _EQUAL:
+                yield methods.make(family, **({shapes[0]["name"]: shape} if shapes else {}), **real)
+
+
+def _variants(method: Method, grid: Grid, prediction: str) -> Iterator[Candidate]:
+    """The method in its natural frame and the others; ddim is the same in all of them."""
+    names = [str(method.frame), *(name for name in ("noise", "flow", "data") if name != str(method.frame))]
+    for frame in names[:1] if method.family == "ddim" else names:
+        for start in ("adams", "ddim") if method.k > 2 else ("adams",):
+            try:
+                with np.errstate(all="ignore"):
+                    made = of_method(method, grid, prediction, frame, start)
+            except InputError:
+                continue
+            if _finite(made):
+                yield made
+
+
+def _candidate(
+    name: str, method: Method | None, table: Table, grid: Grid, prediction: str, open_end: bool
+) -> Candidate:  # fmt: skip
+    n = grid.steps
+    A, B = np.zeros((n, STATES)), np.zeros((n, SLOPES))
+    with np.errstate(all="ignore"):
+        a, b = table.x_form(prediction)
+        if open_end:
+            last = coefficients("ddim", grid)
+            (first_a, first_b) = (form[:1] for form in last.x_form(prediction))
+            A[0, :2], B[0, :1] = first_a, first_b
+    A[n - len(a) :, : a.shape[1]], B[n - len(b) :, : b.shape[1]] = a, b
+    return Candidate(name, method, table.frame, table.start, A, B, table.k)
+
+
+def _above(grid: Grid) -> Grid:
+    """The grid without node 0.
+
+    Raises:
+        InputError: nothing is left.
+    """
+    return Grid.from_arrays(*(getattr(grid, key)[1:] for key in ("alpha", "sigma", "timesteps")))
+
+
+def _finite(candidate: Candidate) -> bool:
+    return bool(np.isfinite(candidate.A).all() and np.isfinite(candidate.B).all())

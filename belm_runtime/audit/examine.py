@@ -1,0 +1,203 @@
+"""The audit: probe, recover, compare, measure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from belm_runtime import methods
+from belm_runtime.amplification import amplification
+from belm_runtime.audit import facts, faults, inverses, registers
+from belm_runtime.audit.candidates import Candidate, fixed, of_method
+from belm_runtime.audit.match import Match, compare, holding, matches, nearest
+from belm_runtime.audit.measure import measured
+from belm_runtime.audit.probe import Forms, NotLinearError, probe
+from belm_runtime.audit.relations import Relation, recover
+from belm_runtime.audit.report import Named, Report, RowRecord
+from belm_runtime.audit.subject import Subject
+from belm_runtime.errors import InputError
+from belm_runtime.frame import Frame
+from belm_runtime.grid import Grid
+from belm_runtime.methods import Method
+from belm_runtime.models import PREDICTIONS
+
+#: Relative deviations up to this are rounding: many schedulers keep their levels in float32.
+TOLERANCE = 1e-5
+
+
+def audit(
+    subject: Subject, *, expect: Method | str | None = None, frame: Frame | str | None = None,
+    tolerance: float = TOLERANCE,
+) -> Report:  # fmt: skip
+    """What a sampler is, and what is wrong with it.
+
+    Args:
+        subject: the sampler, see `belm_runtime.audit.subject`.
+        expect: the method that it should be; what differs from it is then reported, not what differs from the nearest.
+        frame: the frame of the expected method; default its natural one.
+        tolerance: relative deviations up to this are rounding.
+
+    Returns:
+        The report. A sampler that draws noise or is not linear has one too, with its `failure`.
+
+    Raises:
+        InputError: a subject that cannot be run: no tensor comes out, the network is not called, and the like; an
+            expected method that does not exist on this grid.
+    """
+    grid = subject.grid
+    wanted = None if expect is None else methods.parse(expect)
+    setting: dict[str, Any] = {key: getattr(grid, key) for key in ("schedule", "spacing", "steps")}
+    setting["prediction"] = subject.prediction
+    report = Report(subject.name, setting, wanted=None if wanted is None else (str(wanted), False))
+    try:
+        forms = probe(subject, tolerance)
+    except NotLinearError as error:
+        return replace(report, failure=str(error))
+    report = replace(report, setting={**setting, "calls": forms.calls}, rounding=forms.rounding, notes=_notes(forms))
+    paired = registers.is_paired(forms, grid)
+    if paired and (wanted is None or wanted.stages):
+        report = _paired(report, forms, subject, tolerance, wanted)
+    elif forms.calls == grid.steps and (wanted is None or not wanted.stages):
+        chosen = None if wanted is None else of_method(wanted, grid, subject.prediction, frame)
+        report = _single(report, forms, subject, tolerance, chosen)
+    else:
+        report = replace(report, failure=_calls(forms, wanted, paired, grid.steps))
+    if subject.invert is not None:
+        K = [value for key, value in (report.stability or {}).items() if key.startswith("K_inversion") and value]
+        report = replace(report, inverse=inverses.check(subject, forms, tolerance, max(K, default=None)))
+    if wanted is None or report.method is None:
+        return report
+    return replace(report, wanted=(str(wanted), report.method.exact and not report.faults))
+
+
+def _calls(forms: Forms, wanted: Method | None, paired: bool, steps: int) -> str:
+    """Why the calls of the network fit no method."""
+    if wanted is not None and (paired or forms.calls == steps):
+        return f"the network is called {'twice' if paired else 'once'} a step, not as {wanted} calls it"
+    return f"the network is called {forms.calls} times on a grid of {steps} steps: neither once nor twice a step"
+
+
+def _notes(forms: Forms) -> tuple[str, ...]:
+    if forms.clipped_at is None:
+        return ()
+    return (
+        f"values of size 1 are clipped or thresholded (first seen at call {forms.clipped_at + 1}), which cannot be "
+        f"inverted; what follows holds for values of size {forms.size:.1g}",
+    )
+
+
+# ---- one call a step -------------------------------------------------------------------------------------------------
+
+
+def _single(report: Report, forms: Forms, subject: Subject, tolerance: float, wanted: Candidate | None) -> Report:
+    grid, prediction = subject.grid, subject.prediction
+    found = list(faults.called_at(forms, subject))
+    known = matches(forms, grid, prediction, tolerance)
+    if not known:
+        return replace(report, failure=f"no method has finite coefficients on this grid for prediction {prediction!r}")
+    own = nearest(forms, [match for match in known if match.candidate.method])
+    best = nearest(forms, known) if wanted is None else compare(forms, wanted, known[0].window, tolerance)
+    if not best.exact:
+        for words, seen, read in _readings(forms, subject):
+            if (match := holding(seen, _tried(read, wanted), tolerance)) is not None:
+                best, forms, subject = match, seen, read
+                own = match if match.candidate.method else own
+                found.append(faults.Fault("reading", tuple(range(1, grid.steps + 1)), words))
+                break
+    relations = recover(forms, best.window, best.candidate, tolerance)
+    found += faults.differences(forms, best, relations, subject)
+    report = replace(
+        report, method=_named(best), nearest=_named(own), faults=tuple(found),
+        rows=tuple(_rows(forms, best, relations, subject)),
+    )  # fmt: skip
+    return measured(report, best, relations, subject, tolerance)
+
+
+def _readings(forms: Forms, subject: Subject) -> Iterator[tuple[str, Forms, Subject]]:
+    """Other readings of a run that no method fits: words, its forms, and the subject that it would be."""
+    for other in PREDICTIONS:
+        if other != subject.prediction:
+            words = f"the network's output is taken for {other!r}, but it is {subject.prediction!r}"
+            yield words, forms, replace(subject, prediction=other)
+    alpha = np.asarray(subject.grid.alpha, float)
+    if (alpha > 0).all() and abs(alpha[-1] - 1) > 1e-3:
+        scaled = replace(forms, Z=forms.Z * alpha[::-1, None])
+        yield "the network is given x/alpha instead of x: its input is not scaled", scaled, subject
+    if (grid := _called_on(forms, subject)) is not None:
+        words = "its noise levels are those of the times at which it calls the network: it runs on another grid"
+        yield words, forms, replace(subject, grid=grid)
+
+
+def _called_on(forms: Forms, subject: Subject) -> Grid | None:
+    """The grid of the times at which the network is called, if it is another one."""
+    times = forms.times[::-1]
+    if subject.schedule is None or np.allclose(times, np.asarray(subject.grid.timesteps[1:], float)):
+        return None
+    try:
+        levels = subject.schedule.alpha_sigma(times)
+        first = (getattr(subject.grid, key)[0] for key in ("alpha", "sigma", "timesteps"))
+        return Grid.from_arrays(*(np.append(end, rest) for end, rest in zip(first, (*levels, times), strict=True)))
+    except InputError:
+        return None
+
+
+def _tried(subject: Subject, wanted: Candidate | None) -> Iterator[Candidate]:
+    """The candidates of another reading; an expected method that has no finite weights in it is none."""
+    if wanted is None:
+        yield from fixed(subject.grid, subject.prediction)
+        return
+    with suppress(InputError):
+        yield wanted.on(subject.grid, subject.prediction)
+
+
+def _named(match: Match) -> Named:
+    c = match.candidate
+    steps = tuple(n + 1 for n in match.differing)
+    return Named(c.name, str(c.frame), c.start, c.method is not None, match.exact, float(match.deviations.max()), steps)
+
+
+def _rows(forms: Forms, match: Match, relations: list[Relation], subject: Subject) -> list[RowRecord]:
+    alpha, sigma = np.asarray(subject.grid.alpha, float), np.asarray(subject.grid.sigma, float)
+    read = subject.prediction
+    rows = []
+    for n, row in enumerate(relations):
+        near = replace(row, A=match.candidate.A[row.i - 1], B=match.candidate.B[row.i - 1])
+        forms_of = [faults.in_eps(r, alpha, sigma, read) or (r.A.tolist(), r.B.tolist()) for r in (row, near)]
+        k = [max(_length(form[part]) for form in forms_of) for part in (0, 1)]
+        (A, B), right = ((tuple(A[: k[0]]), tuple(B[: k[1]])) for A, B in forms_of)
+        rows.append(RowRecord(n + 1, row.i, float(forms.times[n]), A, B, row.C, right, float(match.deviations[n])))
+    return rows
+
+
+def _length(weights: list[float]) -> int:
+    used = [j for j, weight in enumerate(weights) if abs(weight) > 1e-9]
+    return max(used, default=0) + 1
+
+
+# ---- two calls a step ------------------------------------------------------------------------------------------------
+
+
+def _paired(report: Report, forms: Forms, subject: Subject, tolerance: float, wanted: Method | None) -> Report:
+    found = registers.compare(forms, subject.grid, subject.prediction, tolerance, wanted)
+    differing = sorted({step for fault in found.faults for step in fault.steps})
+    exact = bool((found.deviations <= tolerance).all())
+    named = Named(
+        str(found.method), str(found.table.frame), "none", True, exact, float(found.deviations.max()), tuple(differing)
+    )
+    if exact:
+        solvable = (True, "each stage changes one register by a function of the other, so each is undone in turn")
+    elif found.read_elsewhere:
+        solvable = (False, "a stage moves a register by the network's output on that same register, which is not known "
+                           "on the way back")  # fmt: skip
+    else:
+        solvable = (False, "its stages are not EDICT's; no inverse is known")
+    report = replace(report, method=named, nearest=named, faults=found.faults, invertible=solvable)
+    if not exact:
+        return report
+    K = {f"K_{way}": amplification(found.table, way, "frame") for way in facts.WAYS}
+    K |= {f"K_{way}_x": amplification(found.table, way, "x") for way in facts.WAYS}
+    return replace(report, stability=K)

@@ -1,0 +1,185 @@
+"""Differences in words: what a wrong coefficient, level, time or input most likely is.
+
+Each fault is a hypothesis that explains the recovered numbers; what none of them explains is stated as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from belm_runtime.audit.candidates import Candidate
+from belm_runtime.audit.match import Match, folded
+from belm_runtime.audit.probe import Forms
+from belm_runtime.audit.relations import Relation, difference, expected, residual, scale
+from belm_runtime.audit.relations import columns as columns_of
+from belm_runtime.audit.subject import Subject, Times
+from belm_runtime.errors import InputError
+from belm_runtime.models import mixing
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault.
+
+    Attributes:
+        kind: a word for machines, e.g. ``missing-factor``.
+        steps: the steps of the run where it is, counted from 1.
+        words: what is wrong, with numbers of the first of these steps.
+    """
+
+    kind: str
+    steps: tuple[int, ...]
+    words: str
+
+
+def called_at(forms: Forms, subject: Subject) -> list[Fault]:
+    """Calls of the network at other times than the grid's."""
+    right = subject.grid.timesteps[:0:-1]
+    if len(right) != forms.calls:
+        return []
+    unit = 1.0 if abs(right).max() > 1 else 1e-3
+    off = forms.times - np.asarray(right, float)
+    wrong = np.flatnonzero(np.abs(off) > 0.5 * unit)
+    if not len(wrong):
+        return []
+    n = int(wrong[0])
+    words = f"the network is called at t = {forms.times[n]:g} where the grid has t = {right[n]:g}"
+    if len(wrong) > 1 and np.ptp(off[wrong]) < 1e-3 * unit:
+        words += f"; all {len(wrong)} are off by {off[n]:+g}"
+    return [Fault("timestep", _counted(wrong), words)]
+
+
+def differences(forms: Forms, match: Match, relations: Sequence[Relation], subject: Subject) -> list[Fault]:
+    """The rows that differ from a method's, alike ones together."""
+    grouped: dict[str, list[tuple[int, str]]] = {}
+    for n in match.differing:
+        kind, words = _row(forms, match, relations[n], subject, n)
+        grouped.setdefault(kind, []).append((n, words))
+    return [Fault(kind, _counted([n for n, _ in rows]), rows[0][1]) for kind, rows in grouped.items()]
+
+
+def _counted(steps: Sequence[int] | np.ndarray) -> tuple[int, ...]:
+    return tuple(int(n) + 1 for n in steps)
+
+
+def _row(forms: Forms, match: Match, relation: Relation, subject: Subject, n: int) -> tuple[str, str]:
+    """Kind and words of one row's difference; the first that explains it."""
+    near, tolerance = match.candidate, match.tolerance
+    left, size = residual(forms, near, n), scale(forms, n)
+    if abs(left[-1]) > tolerance * size:
+        if np.abs(folded(left, n)).max() <= tolerance * size:
+            return "missing-factor", (
+                f"{left[-1]:.6g} is added as a constant and is missing in the weight of the network's output: "
+                "a factor `* noise_pred` was dropped"
+            )
+        return "constant", f"the constant {left[-1]:.6g} is added, which no linear method has"
+    names, _ = columns_of(forms, n)
+    change = difference(forms, near, n, match.window, tolerance)
+    right = expected(near, relation.i, names)
+    changed = [c for c in np.flatnonzero(np.abs(change) > tolerance / 10).tolist() if names[c] != "C"]
+    if words := _level(near, relation, subject, forms, n):
+        return "noise-level", words
+    if words := _direction(near, relation, subject):
+        return "direction", words
+    if words := _swapped(names, right, right + change, changed, tolerance):
+        return "swapped", words
+    if len(changed) == 1:
+        c = changed[0]
+        return f"coefficient {names[c]}", _one(names[c], right[c], right[c] + change[c])
+    ratios = [(right[c] + change[c]) / right[c] if right[c] else np.nan for c in changed]
+    if changed and np.ptp(ratios) < 1e-4:
+        return "scaled", f"{' and '.join(names[c] for c in changed)} are {ratios[0]:.6g} times what is expected"
+    listed = ", ".join(f"{names[c]} = {right[c] + change[c]:.6g} where {right[c]:.6g} is expected" for c in changed)
+    return "coefficients", listed
+
+
+def _one(name: str, right: float, found: float) -> str:
+    words = f"{name} = {found:.6g} where {right:.6g} is expected"
+    if right == 0:
+        return f"{words}: this term should not be there"
+    ratio = found / right
+    if abs(found) < 1e-9:
+        return f"{words}: this term was dropped"
+    if abs(ratio + 1) < 1e-4:
+        return f"{words}: its sign is reversed"
+    return f"{words}: {ratio:.4g} times too {'large' if abs(ratio) > 1 else 'small'}"
+
+
+def _swapped(names: list[str], right: np.ndarray, found: np.ndarray, changed: list[int], tolerance: float) -> str:
+    if len(changed) == 2:
+        p, q = changed
+        if abs(found[p] - right[q]) <= 10 * tolerance and abs(found[q] - right[p]) <= 10 * tolerance:
+            return f"{names[p]} and {names[q]} have changed places: {found[p]:.6g} and {found[q]:.6g}"
+    return ""
+
+
+def _direction(near: Candidate, relation: Relation, subject: Subject) -> str:
+    """For one-step rows: B = sigma' - A·sigma with the first term, the direction, reversed or dropped."""
+    i, grid = relation.i, subject.grid
+    eps = in_eps(relation, grid.alpha, grid.sigma, subject.prediction) if near.window == (1, 1) else None
+    if eps is None or abs(eps[0][0] * grid.alpha[i] - grid.alpha[i - 1]) > 1e-5:
+        return ""
+    factor = (eps[1][0] + eps[0][0] * grid.sigma[i]) / grid.sigma[i - 1] if grid.sigma[i - 1] else np.nan
+    what = {-1: "the sign of the direction sigma_{i-1}·eps is reversed", 0: "the direction sigma_{i-1}·eps was dropped"}
+    return next((words for value, words in what.items() if abs(factor - value) < 1e-4), "")
+
+
+def _level(near: Candidate, relation: Relation, subject: Subject, forms: Forms, n: int) -> str:
+    """For one-step rows: the noise level that the numbers belong to, if the grid has another.
+
+    x_{i-1} = A x_i + B eps with levels (alpha, sigma) at i and (alpha', sigma') at i - 1 has A = alpha'/alpha and
+    B = sigma' - A sigma: one pair of levels gives the other.
+    """
+    if near.window != (1, 1) or relation.window != (1, 1) or subject.schedule is None:
+        return ""
+    i, grid = relation.i, subject.grid
+    eps = in_eps(relation, grid.alpha, grid.sigma, subject.prediction)
+    if eps is None:
+        return ""
+    A, B = eps[0][0], eps[1][0]
+    right = "timestep {t:.4g} where the grid has {own:g}"
+    own = grid.timesteps
+    ends = _time(subject.schedule, A * grid.alpha[i], B + A * grid.sigma[i], grid.alpha, grid.sigma)
+    if ends is not None:
+        return "the step ends at the noise level of " + right.format(t=ends, own=own[i - 1])
+    if A == 0:
+        return ""
+    starts = _time(subject.schedule, grid.alpha[i - 1] / A, (grid.sigma[i - 1] - B) / A, grid.alpha, grid.sigma)
+    if starts is not None and subject.prediction == "epsilon":
+        return "the step starts from the noise level of " + right.format(t=starts, own=own[i])
+    return ""
+
+
+def _time(schedule: Times, alpha: float, sigma: float, alphas: np.ndarray, sigmas: np.ndarray) -> float | None:
+    """The time of a pair of levels, if it lies on the schedule's curve: a circle or a straight line."""
+    preserving = bool(np.allclose(alphas**2 + sigmas**2, 1, atol=1e-5))
+    on_curve = abs((alpha**2 + sigma**2 if preserving else alpha + sigma) - 1) < 1e-4
+    if not on_curve or alpha <= 0 or sigma < 0:
+        return None
+    try:
+        return float(schedule.timesteps_at(np.array([sigma / alpha]))[0])
+    except InputError:
+        return None
+
+
+def in_eps(
+    relation: Relation, alpha: np.ndarray, sigma: np.ndarray, prediction: str
+) -> tuple[list[float], list[float]] | None:
+    """(A, B) with eps in place of the network's own prediction; None where alpha = 0.
+
+    p = c_D·D + c_eps·eps with D = (x - sigma·eps)/alpha.
+    """
+    A, B = relation.A.tolist(), relation.B.tolist()
+    for j, weight in enumerate(relation.B):
+        if weight == 0:
+            continue
+        node = min(relation.i + j, len(alpha) - 1)
+        if alpha[node] == 0:
+            return None
+        data, noise = mixing(prediction, float(alpha[node]), float(sigma[node]))
+        A[j] += float(weight * data / alpha[node])
+        B[j] = float(weight * (noise - data * sigma[node] / alpha[node]))
+    return A, B

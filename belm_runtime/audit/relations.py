@@ -1,0 +1,209 @@
+"""From forms to relations: the fewest states and slopes that make each state, and how they differ from a candidate's.
+
+Call n is made at node i = N - n, and row i is the relation that makes node i - 1,
+
+    Z_{n+1} = Σ_j A_j Z_{n+1-j} + Σ_j B_j e_{n+1-j} + C e_1,
+
+e_m being the unit vector of p_m. The first rows do not determine their coefficients alone: what is not determined is
+taken as near as possible to a candidate's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations
+
+import numpy as np
+
+from belm_runtime.audit.candidates import SLOPES, STATES, Candidate
+from belm_runtime.audit.probe import Forms
+
+Window = tuple[int, int]
+#: Directions of weights that a row shows at less than this share of its largest are not read off it.
+_DETERMINED = 1e-3
+#: All windows, the smallest first.
+WINDOWS = sorted(((s, m) for s in range(1, STATES + 1) for m in range(1, SLOPES + 1)), key=lambda w: (sum(w), w[0]))
+
+
+@dataclass(frozen=True)
+class Relation:
+    """The recovered row i: x_{i-1} = Σ A_j x_{i-1+j} + Σ B_j p_{i-1+j} + C.
+
+    Attributes:
+        i: the node it starts from.
+        A: 5 weights of states.
+        B: 4 weights of predictions.
+        C: a constant, 0 in every correct sampler.
+        window: how many states and slopes it needs.
+        residual: what it leaves of the state it makes.
+    """
+
+    i: int
+    A: np.ndarray
+    B: np.ndarray
+    C: float
+    window: Window
+    residual: float
+
+
+@lru_cache(maxsize=1024)
+def columns(forms: Forms, n: int) -> tuple[list[str], np.ndarray]:
+    """Names and forms of what may make Z_{n+1}: A_1 …, B_1 …, C."""
+    width = forms.Z.shape[1]
+    states = [(f"A_{j}", forms.Z[n + 1 - j]) for j in range(1, min(STATES, n + 1) + 1)]
+    slopes = [(f"B_{j}", np.eye(width)[n + 2 - j]) for j in range(1, min(SLOPES, n + 1) + 1)]
+    named = [*states, *slopes, ("C", np.eye(width)[-1])]
+    return [name for name, _ in named], np.stack([form for _, form in named], 1)
+
+
+def residual(forms: Forms, candidate: Candidate, n: int) -> np.ndarray:
+    """What the candidate's row leaves of Z_{n+1}."""
+    names, table = columns(forms, n)
+    return forms.Z[n + 1] - table @ expected(candidate, forms.calls - n, names)
+
+
+def expected(candidate: Candidate, i: int, names: list[str]) -> np.ndarray:
+    """The candidate's coefficients of row i by name."""
+    row = {f"A_{j}": v for j, v in enumerate(candidate.A[i - 1], 1)}
+    row |= {f"B_{j}": v for j, v in enumerate(candidate.B[i - 1], 1)} | {"C": 0.0}
+    return np.array([row[name] for name in names])
+
+
+def scale(forms: Forms, n: int) -> float:
+    """The size that deviations at step n are measured by."""
+    return max(1.0, float(np.abs(forms.Z[n + 1]).max()))
+
+
+def window_of(forms: Forms, tolerance: float) -> Window:
+    """The smallest window that fits most rows that it could be told from: those with more forms than weights."""
+    best = WINDOWS[-1]
+    for s, m in WINDOWS:
+        rows = range(s + m - 1, forms.calls)
+        fits = [_fit(forms, n, (s, m))[1] <= tolerance for n in rows]
+        if fits and 2 * sum(fits) > len(fits):
+            return s, m
+    return best
+
+
+def recover(forms: Forms, window: Window, near: Candidate, tolerance: float) -> list[Relation]:
+    """The relations of a run, rows N … 1.
+
+    Args:
+        forms: one call a step.
+        window: that of most rows.
+        near: where a row leaves its coefficients open, this candidate's are taken.
+        tolerance: of the residual.
+    """
+    found = []
+    for n in range(forms.calls):
+        names, table = columns(forms, n)
+        prior = expected(near, forms.calls - n, names)
+        deviation = difference(forms, near, n, window, tolerance)
+        coefficients = prior + deviation
+        if not _explains(forms, n, deviation, near, tolerance):
+            coefficients, _ = _smallest(forms, n, window, tolerance)
+        coefficients = _measured(table, forms.Z[n + 1], coefficients)
+        left = float(np.abs(forms.Z[n + 1] - table @ coefficients).max()) / scale(forms, n)
+        found.append(_relation(forms.calls - n, names, coefficients, left, tolerance))
+    return found
+
+
+def _measured(table: np.ndarray, made: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weights that hold up to rounding, moved to what the run itself shows, as far as it determines them."""
+    used = np.flatnonzero(weights)
+    better = weights.copy()
+    better[used] += np.linalg.lstsq(table[:, used], made - table @ weights, rcond=_DETERMINED)[0]
+    return better
+
+
+def fitted(forms: Forms, window: Window, tolerance: float) -> list[Relation]:
+    """Rows N … 1 without a candidate: the weights of the window, or of the smallest that fits."""
+    found = []
+    for n in range(forms.calls):
+        names, _ = columns(forms, n)
+        weights, left = _smallest(forms, n, window, tolerance)
+        found.append(_relation(forms.calls - n, names, weights, left, tolerance))
+    return found
+
+
+def difference(forms: Forms, near: Candidate, n: int, window: Window, tolerance: float) -> np.ndarray:
+    """The simplest change of coefficients that makes the candidate's row true; zeros where it is true already.
+
+    In this order: one coefficient, two that changed places, any two (where the row determines them), all in the window
+    of the run, in that of run and candidate, all there are.
+    """
+    names, table = columns(forms, n)
+    left, size, count = residual(forms, near, n), scale(forms, n), len(names)
+    right = expected(near, forms.calls - n, names)
+    both = max(window[0], near.window[0]), max(window[1], near.window[1])
+    order = sorted(range(count), key=lambda c: (names[c] == "C", int(names[c][2:] or 0), names[c]))
+    # Forms of step n have n + 3 coordinates: x_N, p_0 … p_n and 1. Early ones are explained by almost any coefficients,
+    # so only those that are used elsewhere are asked.
+    determined = sum(_within(name, window) for name in names) <= n + 3
+    likely = [c for c in order if n >= sum(both) or _within(names[c], both)]
+    pairs = list(combinations(likely, 2))
+
+    def solved(sets: Sequence[Sequence[int]]) -> Iterator[np.ndarray]:
+        parts = np.stack([table[:, list(chosen)] for chosen in sets])
+        for chosen, weights in zip(sets, np.linalg.pinv(parts) @ left, strict=True):
+            change = np.zeros(count)
+            change[list(chosen)] = weights
+            yield change
+
+    def ways() -> Iterator[np.ndarray]:
+        yield np.zeros(count)
+        yield from solved([[c] for c in likely])
+        yield from (_swap(right, p, q) for p, q in pairs if right[p] * right[q] != 0 and names[p][0] == names[q][0])
+        if determined:
+            yield from solved(pairs)
+        for block in (window, both):
+            yield from solved([[c for c in order if _within(names[c], block)]])
+
+    enough = (change for change in ways() if np.abs(left - table @ change).max() <= tolerance * size)
+    found = next(enough, None)
+    return next(solved([order])) if found is None else found
+
+
+def _swap(right: np.ndarray, p: int, q: int) -> np.ndarray:
+    change = np.zeros(len(right))
+    change[p], change[q] = right[q] - right[p], right[p] - right[q]
+    return change
+
+
+def _within(name: str, window: Window) -> bool:
+    return name == "C" or int(name[2:]) <= window["AB".index(name[0])]
+
+
+def _explains(forms: Forms, n: int, change: np.ndarray, near: Candidate, tolerance: float) -> bool:
+    _, table = columns(forms, n)
+    return bool(np.abs(residual(forms, near, n) - table @ change).max() <= tolerance * scale(forms, n))
+
+
+def _fit(forms: Forms, n: int, window: Window) -> tuple[np.ndarray, float]:
+    """The weights of a window and what they leave, relative."""
+    names, table = columns(forms, n)
+    inside = [c for c, name in enumerate(names) if _within(name, window)]
+    solved, *_ = np.linalg.lstsq(table[:, inside], forms.Z[n + 1], rcond=None)
+    weights = np.zeros(len(names))
+    weights[inside] = solved
+    return weights, float(np.abs(forms.Z[n + 1] - table @ weights).max()) / scale(forms, n)
+
+
+def _smallest(forms: Forms, n: int, window: Window, tolerance: float) -> tuple[np.ndarray, float]:
+    """The weights of the given window, or of the smallest that fits."""
+    for candidate in (window, *WINDOWS):
+        weights, left = _fit(forms, n, candidate)
+        if left <= tolerance:
+            break
+    return weights, left
+
+
+def _relation(i: int, names: list[str], weights: np.ndarray, left: float, tolerance: float) -> Relation:
+    found = dict(zip(names, weights.tolist(), strict=True))
+    A = np.array([found.get(f"A_{j}", 0.0) for j in range(1, STATES + 1)])
+    B = np.array([found.get(f"B_{j}", 0.0) for j in range(1, SLOPES + 1)])
+    small = min(tolerance / 100, 1e-8)
+    used = [int(np.flatnonzero(np.abs(v) > small).max(initial=0)) + 1 for v in (A, B)]
+    return Relation(i, A, B, found["C"], (used[0], used[1]), left)

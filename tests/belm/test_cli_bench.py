@@ -1,0 +1,50 @@
+"""`belm bench`: lists what the folder holds, runs a file of it, and hands its exit code on."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from belm.cli import bench
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(bench, "FOLDER", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["belm"])
+    return tmp_path
+
+
+def test_the_list_is_the_folder(run):
+    listed = json.loads(run("bench", "--format", "json").out)["benchmarks"]
+    files = sorted(path.stem for path in (ROOT / "benchmarks").glob("*.py") if path.name[0] != "_")
+    assert [row["name"].replace("-", "_") for row in listed] == files
+    assert all(row["measures"] for row in listed)
+    text = run("bench").out.splitlines()
+    assert len(text) == len(listed) and text[0].startswith(listed[0]["name"])
+
+
+@pytest.mark.parametrize(("ends", "code"), [("1", 1), ("0", 0), ("", 0), (None, 0)])
+def test_its_options_reach_it_and_its_exit_code_comes_back(run, folder, ends, code):
+    last = "" if ends is None else f"raise SystemExit({ends})"
+    (folder / "one_thing.py").write_text(f'"""Measure."""\nimport sys\nprint(__name__, sys.argv[1:])\n{last}\n')
+    assert run("bench", "one-thing", "--steps", "3", "--help") == (code, "__main__ ['--steps', '3', '--help']\n", "")
+
+
+def test_a_part_of_a_benchmark_can_be_imported_and_is_not_listed(run, folder):
+    (folder / "_part.py").write_text("WORD = 'drawn'\n")
+    (folder / "whole.py").write_text('"""Measure."""\nfrom _part import WORD\nprint(WORD)\n')
+    before = list(sys.path)
+    assert run("bench", "whole") == (0, "drawn\n", "") and sys.path == before
+    assert run("bench").out.split() == ["whole", "Measure"]
+
+
+def test_an_unknown_name_is_refused(refused, folder):
+    (folder / "step.py").write_text('"""Measure."""\n')
+    refused("bench", "stpe", holds=("'stpe'", "'step'"))
+

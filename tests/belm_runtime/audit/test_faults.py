@@ -1,0 +1,140 @@
+"""Each fault is named in words, and nothing right is called a fault."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from audited import GRID, SCHEDULE, SIGMA, STEPS, ddim, edict, multistep
+
+from belm_runtime import Sampler, coefficients
+from belm_runtime.audit import Report, audit, of_function, of_sampler, of_step
+
+torch.set_num_threads(1)
+
+
+def examined(run: Any, **options: Any) -> Report:
+    return audit(of_function(run, GRID, schedule=SCHEDULE), **options)
+
+
+@pytest.mark.parametrize(
+    ("mistakes", "kind", "count", "words"),
+    [
+        ({"direction": torch.ones_like}, "missing-factor", 9, f"{SIGMA[9]:.6g} is added as a constant"),
+        ({"direction": torch.ones_like}, "missing-factor", 9, "`* noise_pred` was dropped"),
+        ({"direction": torch.neg}, "direction", 9, "sign of the direction sigma_{i-1}·eps is reversed"),
+        ({"direction": torch.zeros_like}, "direction", 9, "direction sigma_{i-1}·eps was dropped"),
+        ({"told": -1}, "timestep", 10, "called at t = 900 where the grid has t = 901; all 10 are off by -1"),
+        ({"ends": 1}, "noise-level", 9, "ends at the noise level of timestep 802 where the grid has 801"),
+        ({"starts": -1}, "noise-level", 10, "starts from the noise level of timestep 900 where the grid has 901"),
+        ({"scaled": False}, "reading", 10, "the network is given x/alpha instead of x"),
+        ({"factor": {4: 0.99}}, "scaled", 1, "A_1 and B_1 are 0.99 times what is expected"),
+        ({"direction": lambda eps: eps + 1}, "constant", 9, "the constant 0.9"),
+    ],
+)
+def test_what_goes_wrong_in_ddim_is_named(mistakes: dict[str, Any], kind: str, count: int, words: str) -> None:
+    report = examined(partial(ddim, **mistakes), expect="ddim")
+    assert report.method is not None and report.method.name == "ddim"
+    (fault,) = report.faults
+    assert fault.kind == kind and len(fault.steps) == count and words in fault.words
+    assert not report.sound
+    free = examined(partial(ddim, **mistakes))
+    assert free.method is not None and free.method.name == "ddim" and free.faults == report.faults
+
+
+def test_the_grid_of_a_scaled_time_is_compared_too() -> None:
+    flow = replace(GRID, timesteps=GRID.timesteps / 1000)
+    report = audit(of_function(lambda model, x: ddim(lambda z, t: model(z, (t - 1) / 1000), x), flow))
+    assert [fault.kind for fault in report.faults] == ["timestep"]
+    exact = audit(of_function(lambda model, x: ddim(lambda z, t: model(z, t / 1000), x), flow))
+    assert not exact.faults
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words", "steps"),
+    [
+        # Registers start equal, so the released fault cannot be seen in the first step.
+        ("x", "x", "the network is given x where EDICT gives it y: eps(x) stands for eps(y)", tuple(range(2, 11))),
+        ("y", "y", "given y where EDICT gives it x_inter: eps(y) stands for eps(x_inter)", tuple(range(1, 11))),
+    ],
+)
+@pytest.mark.parametrize("p", [0.93, 0.8])
+def test_edict_asked_at_the_wrong_register(first: str, second: str, words: str, steps: Any, p: float) -> None:
+    report = examined(partial(edict, first=first, second=second, p=p))
+    assert report.method is not None and report.method.name == f"edict:p={p}" and not report.method.exact
+    (fault,) = report.faults
+    assert fault.kind == "register" and words in fault.words and fault.steps == steps
+    assert report.invertible is not None and not report.invertible[0]
+    assert report.stability is None
+
+
+def test_edict_with_another_mixing_than_expected() -> None:
+    report = examined(partial(edict, p=0.8), expect="edict:p=0.93")
+    assert not report.sound and {fault.kind for fault in report.faults} <= {"coefficient", "coefficients"}
+
+
+def forms(method: str) -> tuple[np.ndarray, np.ndarray]:
+    A, B = coefficients(method, GRID).x_form()
+    return A.copy(), B.copy()
+
+
+@pytest.mark.parametrize(("method", "first"), [("adams:m=2", 3), ("blend:k=3,theta=0.8", 3)])
+def test_slopes_that_changed_places(method: str, first: int) -> None:
+    A, B = forms(method)
+    B[: STEPS + 1 - first] = B[: STEPS + 1 - first, [1, 0]] if B.shape[1] == 2 else B[: STEPS + 1 - first]
+    report = examined(partial(multistep, A=A, B=B))
+    assert report.method is not None and report.method.name == method
+    (fault,) = report.faults
+    assert fault.kind == "swapped" and fault.steps == tuple(range(first, STEPS + 1))
+    assert "B_1 and B_2 have changed places" in fault.words
+
+
+def test_a_dropped_slope_and_a_reversed_sign() -> None:
+    A, B = forms("adams:m=2")
+    B[:, 1] = 0
+    (fault,) = examined(partial(multistep, A=A, B=B), expect="adams:m=2").faults
+    assert fault.kind == "coefficient B_2" and "this term was dropped" in fault.words and len(fault.steps) == 9
+    A, B = forms("o-belm")
+    A[:-1, 1] *= -1
+    (fault,) = examined(partial(multistep, A=A, B=B)).faults
+    assert fault.kind == "coefficient A_2" and "its sign is reversed" in fault.words
+    A, B = forms("ddim")
+    A = np.pad(A, ((0, 0), (0, 1)))
+    A[3, 1] = 0.1
+    (fault,) = examined(partial(multistep, A=A, B=B)).faults
+    assert fault.kind == "coefficient A_2" and "this term should not be there" in fault.words
+
+
+def test_an_output_that_is_read_as_something_else() -> None:
+    subject = replace(of_sampler(Sampler("ddim", GRID, prediction="v")), prediction="epsilon")
+    report = audit(subject, expect="ddim")
+    assert [fault.words for fault in report.faults] == ["the network's output is taken for 'v', but it is 'epsilon'"]
+    assert not report.sound
+
+
+def test_fresh_noise_and_nonlinearity() -> None:
+    noisy = examined(partial(ddim, noisy=True), expect="ddim")
+    assert "draws fresh noise" in noisy.verdict and not noisy.sound and noisy.method is None
+    clipping = examined(partial(ddim, clip=True), expect="ddim")
+    assert clipping.sound and "values of size 1 are clipped" in clipping.notes[0]
+    curved = examined(lambda model, x: ddim(lambda z, t: model(z, t) * z, x))
+    assert curved.failure is not None and "is not linear" in curved.failure
+    mixing = examined(lambda model, x: ddim(lambda z, t: model(z, t).roll(1, -1), x))
+    assert mixing.failure is not None and "is not linear" in mixing.failure
+
+
+def test_a_step_function_is_audited_at_the_times_of_its_grid() -> None:
+    asked: list[float] = []
+
+    def step(output: torch.Tensor, t: float, x: torch.Tensor) -> torch.Tensor:
+        asked.append(t)
+        i = GRID.timesteps.tolist().index(t)
+        A = GRID.alpha[i - 1] / GRID.alpha[i]
+        return A * x + (GRID.sigma[i - 1] - A * GRID.sigma[i]) * output
+
+    assert audit(of_step(step, GRID), expect="ddim").sound
+    assert asked[:STEPS] == GRID.timesteps[:0:-1].tolist()
