@@ -2,10 +2,10 @@
 
     python benchmarks/exponential.py
 
-With c = 0 and q = 0 these are the integrators of DPM-Solver's class; c > 0 stays finite at the data, where log sbar does
-not. The integrals ∫ P(tau(s)) ds of the Lagrange polynomials P are taken by Gauss and Legendre's rule with 12 points a
-step (after s = h·u³ in the step that ends at sigma = 0), which is enough to compare; a method that wins would deserve
-derived coefficients. Ratios to the plain coordinate on the training problems, perfect and flawed, on two grids.
+With c = 0 and q = 0 these are the integrators of DPM-Solver's class; c > 0 stays finite at the data, where log sbar
+does not. The integrals ∫ P(tau(s)) ds of the Lagrange polynomials P are taken by Gauss and Legendre's rule with 12
+points a step (after s = h·u³ in the step that ends at sigma = 0), which is enough to compare; a method that wins would
+deserve derived coefficients. Ratios to the plain coordinate on the training problems, perfect and flawed, on two grids.
 """
 
 from __future__ import annotations

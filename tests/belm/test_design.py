@@ -58,6 +58,7 @@ def test_flaws_have_their_size_and_follow_time() -> None:
     assert not np.allclose(one.flaw(one.noise, 0.6, 0.8), one.flaw(one.noise, 0.8, 0.6))  # type: ignore[misc]
 
 
+@pytest.mark.filterwarnings("ignore::belm_runtime.amplification.BareInversionWarning")
 @pytest.mark.parametrize("method", ["bdia:gamma=1", "echo:k=4,r=1", "designed"])
 def test_errors_are_those_of_the_sampler(method: str) -> None:
     problem, schedule = PERFECT[1], Schedule.preset("ddpm")
@@ -73,6 +74,7 @@ def test_errors_are_those_of_the_sampler(method: str) -> None:
     assert measure.seed_error(sampler, problem) == pytest.approx(math.exp(np.mean(each_up)), rel=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore::belm_runtime.amplification.BareInversionWarning")
 def test_gaussian_errors_are_those_of_the_runtime_s_gaussian() -> None:
     schedule = Schedule.preset("sd15")
     sampler = Sampler("blend:k=3", schedule.grid(20, "designed"))
