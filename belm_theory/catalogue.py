@@ -135,18 +135,17 @@ def blend(k: int, theta: Expr) -> Relation:
     return interpolatory(f"blend:k={k},theta={theta}", FLOW, a, parameters=free)
 
 
-def echo(k: int, r: Expr) -> Relation:
-    """Adams–Bashforth with an echo of the oldest step: X_{i-1} - X_i = -r^{k-1}(X_{i+k-2} - X_{i+k-1}) + slopes.
+def echo(k: int, theta: Expr) -> Relation:
+    """Adams–Bashforth with an echo of the oldest step: X_{i-1} - X_i = -theta(X_{i+k-2} - X_{i+k-1}) + slopes.
 
-    rho = (z - 1)(z^{k-1} + r^{k-1}): every parasitic root has modulus r; r = 1 is symmetric in time.
+    rho = (z - 1)(z^{k-1} + theta): all parasitic roots have one modulus; theta = 1 is symmetric in time.
     """
-    echoed = r ** (k - 1)
     a = [sp.Integer(0)] * k
     a[0] += 1
-    a[-2] -= echoed
-    a[-1] += echoed
-    free = (r,) if isinstance(r, sp.Symbol) else ()
-    return interpolatory(f"echo:k={k},r={r}", FLOW, tuple(a), parameters=free)
+    a[-2] -= theta
+    a[-1] += theta
+    free = (theta,) if isinstance(theta, sp.Symbol) else ()
+    return interpolatory(f"echo:k={k},theta={theta}", FLOW, tuple(a), parameters=free)
 
 
 def bdia(gamma: Expr) -> Relation:
@@ -209,8 +208,8 @@ FAMILIES: dict[str, Family] = {
                "a = (0, …, 0, 1); b integrates f exactly for degree <= k - 2."),
         Family("blend", (_K, _real("theta", 0, 1, "0.8", open_low=True)), FLOW, blend, "this project",
                "a = (1 - theta, 0, …, 0, theta); b integrates f exactly for degree <= k - 2."),
-        Family("echo", (_K, _real("r", 0, 1, "0.9", open_low=True)), FLOW, echo, "this project",
-               "a = (1, 0, …, 0, -r^{k-1}, r^{k-1}); b integrates f exactly for degree <= k - 2."),
+        Family("echo", (_K, _real("theta", 0, 1, "0.8", open_low=True)), FLOW, echo, "this project",
+               "a = (1, 0, …, 0, -theta, theta); b integrates f exactly for degree <= k - 2."),
         Family("adams", (_M,), FLOW, adams, "Adams–Bashforth; Hairer, Nørsett, Wanner, III.1 and III.5",
                "a = (1, 0, …, 0); b integrates f exactly for degree <= m - 1."),
         Family("belm", (_K,), NOISE, belm, "BELM, A.4 and A.5",

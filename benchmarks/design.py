@@ -34,9 +34,9 @@ from belm_runtime.spacing import designed_ratios
 
 SCHEDULES, GRIDS, STEPS, GUIDANCE = ("sd15", "ddpm"), ("leading", "trailing", "designed"), (10, 20, 50, 100), (1.0, 3.0)
 METHODS = ("ddim", "edict", "bdia:gamma=1", "o-belm", "adams:m=2", "open:k=3", "blend:k=3,theta=0.8",
-           "echo:k=4,r=1", "designed")  # fmt: skip
+           "echo:k=4,theta=1", "designed")  # fmt: skip
 #: On the trailing grid only what the wanted figures compare.
-ON_TRAILING = ("ddim", "o-belm", "adams:m=2", "echo:k=4,r=1", "designed")
+ON_TRAILING = ("ddim", "o-belm", "adams:m=2", "echo:k=4,theta=1", "designed")
 #: Dimension, components and seed of each held-out mixture (GaussianMixture.random), and how many of the components are
 #: the wanted class under guidance.
 HELD_OUT = ((2, 3, 1001, 1), (3, 8, 1002, 3), (6, 5, 1003, 2), (16, 10, 1004, 4), (32, 6, 1005, 2))

@@ -27,7 +27,7 @@ VARIANTS: dict[str, Callable[[np.ndarray], np.ndarray] | None] = {
     "log(sbar + 0.03)": lambda sbar: np.log(sbar + 0.03),
     "log(sbar + 0.2)": lambda sbar: np.log(sbar + 0.2),
 }
-METHODS = ("adams:m=2", "blend:k=3,theta=0.7", "adams:m=3", "echo:k=4,r=0.9")
+METHODS = ("adams:m=2", "blend:k=3,theta=0.7", "adams:m=3", "echo:k=4,theta=0.729")
 POINTS, WEIGHTS = np.polynomial.legendre.leggauss(12)
 
 

@@ -1,6 +1,6 @@
-"""Echo BELM at r = 1: stable both ways, and of one order more where k is even.
+"""Echo BELM at theta = 1: stable both ways, and of one order more where k is even.
 
-At r = 1 the parasitic roots are those of z^{k-1} + 1, simple and on the unit circle, for sampling and for inversion
+At theta = 1 the parasitic roots are those of z^{k-1} + 1, simple and on the unit circle, for sampling and for inversion
 alike (echo_parasitic_roots): constant weights, so both directions are zero-stable on every grid. The relation
 
     (X_{i-1} - X_i) + (X_{i+k-2} - X_{i+k-1}) = Σ_j b_j h_j f_j
@@ -19,8 +19,8 @@ from belm_theory.verdict import proved
 
 CLAIM = Claim(
     "echo-is-neutral-at-1",
-    "Echo BELM with r = 1 is zero-stable in sampling and in inversion on every grid (k = 2 … 5), has order k - 1 on "
-    "every grid, and order k on smooth grids for k = 2 and 4.",
+    "Echo BELM with theta = 1 is zero-stable in sampling and in inversion on every grid (k = 2 … 5), has order k - 1 "
+    "on every grid, and order k on smooth grids for k = 2 and 4.",
     (),
     "this project",
     "echo",

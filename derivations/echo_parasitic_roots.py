@@ -1,6 +1,6 @@
-"""Echo BELM: every parasitic root has the same modulus r.
+"""Echo BELM: every parasitic root has the same modulus r, r^{k-1} = theta.
 
-The relation compares the newest step with the oldest,
+Write theta = r^{k-1}. The relation compares the newest step with the oldest,
 
     X_{i-1} - X_i = -r^{k-1}·(X_{i+k-2} - X_{i+k-1}) + slopes,
 
@@ -9,7 +9,7 @@ so with slopes left out the differences d_i = X_{i-1} - X_i obey d_i = -r^{k-1}�
     rho = z^k - z^{k-1} + r^{k-1}·z - r^{k-1} = (z - 1)·(z^{k-1} + r^{k-1}).
 
 Put z = r·y: z^{k-1} + r^{k-1} = r^{k-1}·(y^{k-1} + 1), and the roots of y^{k-1} + 1 are simple and lie on the unit
-circle. So r alone says how fast sampling forgets, by r a step, and inversion amplifies, by 1/r a step; at r = 1 the
+circle. So r alone says how fast sampling forgets, by r a step, and inversion amplifies, by 1/r a step; at theta = 1 the
 method is neutral both ways. Blend has one modulus for k = 2 and 3 only (blend_parasitic_moduli).
 """
 
@@ -24,8 +24,8 @@ from belm_theory.verdict import proved
 
 CLAIM = Claim(
     "echo-parasitic-roots",
-    "For 0 < r < 1 and k = 2 … 5 the parasitic roots of echo BELM are r times the roots of y^{k-1} + 1: simple and of "
-    "modulus r; those of its inverse have modulus 1/r.",
+    "For 0 < r < 1 and k = 2 … 5 the parasitic roots of echo BELM with theta = r^{k-1} are r times the roots of "
+    "y^{k-1} + 1: simple and of modulus r; those of its inverse have modulus 1/r.",
     ("0 < r < 1",),
     "this project",
     "echo",
@@ -38,7 +38,7 @@ def derive() -> Certificate:
     goals = []
     for k in range(2, 6):
         rest = Z ** (k - 1) + r ** (k - 1)
-        rho, back = (characteristic(echo(k, r), way).as_expr() for way in ("sampling", "inversion"))
+        rho, back = (characteristic(echo(k, r ** (k - 1)), way).as_expr() for way in ("sampling", "inversion"))
         reciprocal = Z ** (k - 1) + r ** (1 - k)
         assert sp.expand(rho - (Z - 1) * rest) == 0 and sp.cancel(back - (Z - 1) * reciprocal) == 0
         circle = sp.Poly(Z ** (k - 1) + 1, Z)

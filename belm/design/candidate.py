@@ -25,7 +25,7 @@ FAMILIES = ("echo", "blend")
 SCHEDULES = ("sd15", "ddpm")
 STEPS = (10, 20, 50, 100)
 #: What inverts a bare x_0 on a design's grid: neutral, so that errors of the start are not amplified.
-NEUTRAL = "echo:k=4,r=1"
+NEUTRAL = "echo:k=4,theta=1"
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,7 @@ class Candidate:
     def method(self, steps: int) -> Method:
         """The catalogue's member on a grid of N steps."""
         r = Fraction(steps) / (steps + Fraction(str(self.damping)))
-        if self.family == "echo":
-            return make("echo", k=self.k, r=r)
-        return make("blend", k=self.k, theta=r ** (self.k - 1))
+        return make(self.family, k=self.k, theta=r ** (self.k - 1))
 
     def grid(self, schedule: Schedule, steps: int) -> Grid:
         """The grid of N steps on a variance-preserving schedule."""

@@ -15,7 +15,7 @@ Row = Mapping[str, Any]
 OVERFLOW = 1e6
 _SETTING = ("problem", "guidance", "schedule", "calls")
 #: The pipeline's usual grid, the designed pair and the member of the same family for a bare x_0.
-USUAL, DESIGNED, NEUTRAL = "leading", "designed", "echo:k=4,r=1"
+USUAL, DESIGNED, NEUTRAL = "leading", "designed", "echo:k=4,theta=1"
 
 
 def ratios(

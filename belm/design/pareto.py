@@ -20,7 +20,7 @@ from belm_runtime.files import write
 SHOWN: dict[str, tuple[str, str, str]] = {
     "ddim": ("DDIM", "#555555", "s"), "edict": ("EDICT", "#cc79a7", "P"), "bdia:gamma=1": ("BDIA", "#e69f00", "v"),
     "o-belm": ("O-BELM", "#d55e00", "X"), "adams:m=2": ("Adams 2", "#56b4e9", "^"),
-    NEUTRAL: ("echo 4, r=1", "#009e73", "D"),
+    NEUTRAL: ("echo 4, θ=1", "#009e73", "D"),
     DESIGNED: ("designed", "#0072b2", "o"),
 }  # fmt: skip
 _MOST = 30.0

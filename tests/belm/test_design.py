@@ -59,7 +59,7 @@ def test_flaws_have_their_size_and_follow_time() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::belm_runtime.amplification.BareInversionWarning")
-@pytest.mark.parametrize("method", ["bdia:gamma=1", "echo:k=4,r=1", "designed"])
+@pytest.mark.parametrize("method", ["bdia:gamma=1", "echo:k=4,theta=1", "designed"])
 def test_errors_are_those_of_the_sampler(method: str) -> None:
     problem, schedule = PERFECT[1], Schedule.preset("ddpm")
     sampler = Sampler(method, schedule.grid(12, "designed"))
@@ -155,15 +155,15 @@ def test_targets_are_ratios_of_means() -> None:
         for grid in ("leading", "designed"):
             rows.append(row(problem, "designed", grid, ours))
             rows += [row(problem, "o-belm", grid, 6.0), row(problem, "ddim", grid, 9.0)]
-            rows += [row(problem, "adams:m=2", grid, None, None), row(problem, "echo:k=4,r=1", grid, 1.0, 0.25)]
+            rows += [row(problem, "adams:m=2", grid, None, None), row(problem, "echo:k=4,theta=1", grid, 1.0, 0.25)]
     found = {target["what"]: target for target in judged.targets(rows)}
     pair = found["generation, designed on designed / o-belm on leading"]
     # Both mixtures together weigh as much as the network: sqrt(sqrt(1·4)·3)/6.
     assert pair["value"] == pytest.approx(math.sqrt(6) / 6) and not pair["met"]
     assert found["the same, worst case"]["value"] == pytest.approx(4 / 6)
     assert found["generation, designed / adams:m=2, both on leading"]["value"] < 1e-5
-    assert found["seed from x_0, echo:k=4,r=1 / ddim, both on leading"] | {"kinds": 0} == {
-        "what": "seed from x_0, echo:k=4,r=1 / ddim, both on leading",
+    assert found["seed from x_0, echo:k=4,theta=1 / ddim, both on leading"] | {"kinds": 0} == {
+        "what": "seed from x_0, echo:k=4,theta=1 / ddim, both on leading",
         "value": 0.25,
         "wanted": "<= 0.5",
         "met": True,

@@ -173,14 +173,14 @@ def test_every_member_is_consistent(name: str, shape: dict) -> None:
 
 @pytest.mark.parametrize(("k", "bashforth"), [(2, [1]), (3, [3, -1]), (4, [23, -16, 5]), (5, [55, -59, 37, -9])])
 def test_echo_is_adams_bashforth_and_its_mirror_image(k: int, bashforth: list[int]) -> None:
-    r = sp.Rational(2, 3)
-    echo = method("echo", k=k, r=r)
+    theta = sp.Rational(2, 3)
+    echo = method("echo", k=k, theta=theta)
     ones = {step: sp.Integer(1) for step in echo.h}
     # The textbook weights of the newest step, and the same read backwards for the oldest.
     weights = [sp.Rational(w, sum(bashforth)) for w in bashforth]
-    both = [-(new + r ** (k - 1) * old) for new, old in zip(weights, weights[::-1], strict=True)]
+    both = [-(new + theta * old) for new, old in zip(weights, weights[::-1], strict=True)]
     assert [b.subs(ones) for b in echo.b] == both
-    assert [a for a in echo.a if a != 0] == ([1 - r, r] if k == 2 else [1, -(r ** (k - 1)), r ** (k - 1)])
+    assert [a for a in echo.a if a != 0] == ([1 - theta, theta] if k == 2 else [1, -theta, theta])
 
 
 def test_families_parameters_and_frames() -> None:
@@ -196,7 +196,7 @@ def test_families_parameters_and_frames() -> None:
         "o-belm": (NOISE, []),
         "open": (FLOW, [k]),
         "blend": (FLOW, [k, ("theta", False, 0, 1, True, sp.Rational(4, 5))]),
-        "echo": (FLOW, [k, ("r", False, 0, 1, True, sp.Rational(9, 10))]),
+        "echo": (FLOW, [k, ("theta", False, 0, 1, True, sp.Rational(4, 5))]),
         "adams": (FLOW, [m]),
         "belm": (NOISE, [k]),
     }
