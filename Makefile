@@ -48,12 +48,17 @@ generate: $(BIN)/.ready ## write belm_runtime/_generated from the derivations
 check: $(BIN)/.ready ## compare belm_runtime/_generated with the derivations
 	$(BIN)/belm generate --check
 
-bench: $(BIN)/.ready ## measure: round trips, bounds, stability, a step, editing, bare inversion, audits, the designed sampler (figures; 1 h)
+bench: $(BIN)/.ready ## measure: round trips, bounds, stability, integers, gradients, a step, tasks, audits, designs (figures; 1 h)
 	$(BIN)/python benchmarks/round_trip.py
 	$(BIN)/python benchmarks/convergence_bound.py
 	$(BIN)/python benchmarks/stability_figure.py
 	$(BIN)/python benchmarks/regions_figure.py
 	$(BIN)/python benchmarks/root_loci_figure.py
+	$(BIN)/belm bench bit-errors-figure
+	$(BIN)/belm bench integer-cost
+	$(BIN)/belm bench gradient-cost
+	$(BIN)/belm bench gradient-figure
+	$(BIN)/belm bench steering
 	$(BIN)/belm bench step --out docs/images/step-overhead.png
 	$(BIN)/belm bench editing
 	$(BIN)/belm bench bare-inversion

@@ -21,6 +21,10 @@ class NotFiniteError(ArithmeticError):
     """The run produced a NaN or an infinity; the message names the step and the node."""
 
 
+class DriftError(ArithmeticError):
+    """The way back of a reversible gradient did not lead to where the run had started; the message says how far off."""
+
+
 def unknown(kind: str, name: object, known: Iterable[str]) -> InputError:
     """The error for a name that is not in a list, with the nearest match.
 

@@ -11,7 +11,7 @@ nothing elsewhere. A run knows its times as Python floats, so choosing the model
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from torch import Tensor
@@ -45,6 +45,14 @@ class Varying:
 def at_time(model: Any, time: float) -> Model:
     """The model that a run calls at a time."""
     return model.at(time) if isinstance(model, Varying) else as_model(model)
+
+
+def through(model: Any, call: Callable[[Model, Tensor, Tensor], Tensor]) -> Model:
+    """The model with each of its calls made by call(model, x, t)."""
+    inner = as_model(model)
+    if isinstance(inner, Varying):
+        return Varying(lambda time: partial(call, inner.at(time)))
+    return partial(call, inner)
 
 
 def mixed(first: Any, second: Any, weight: float) -> Model:

@@ -6,8 +6,9 @@ read once after the loop: no step waits for the device.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import torch
 
@@ -47,22 +48,42 @@ class Run:
         return own.clone() if self.keeps_slopes and own is prediction else own
 
     def watch(self, steps: Iterator[tuple[int, torch.Tensor]], here: int) -> list[int]:
-        """Exhaust the run from node `here`, noting on the device the first state not finite; raise after the last."""
+        """Exhaust the run from node `here`, noting on the device the first bad state; raise after the last."""
         made: list[int] = []
         for n, (node, x) in enumerate(steps):
             made.append(node)
             step = torch.full_like(self.first_bad, n)
-            bad = ~x.sum().isfinite() & (self.first_bad < 0)
-            self.first_bad = torch.where(bad, step, self.first_bad)
+            self.first_bad = torch.where(self.bad(x) & (self.first_bad < 0), step, self.first_bad)
             if self.progress:
                 self.progress(n + 1, self.total)
         if made and (n := int(self.first_bad)) >= 0:
             origin = made[n - 1] if n else here
-            raise NotFiniteError(
-                f"step {n + 1} of {len(made)}, from node {origin} to node {made[n]}: the model's output or the state "
-                "is not finite (NaN or overflow)"
-            )
+            raise NotFiniteError(f"step {n + 1} of {len(made)}, from node {origin} to node {made[n]}: {self.reason()}")
         return made
+
+    def bad(self, x: torch.Tensor) -> torch.Tensor:
+        """Whether what a step yields is not finite, as a scalar on the device."""
+        return ~x.sum().isfinite()
+
+    def reason(self) -> str:
+        """What went wrong at the first bad step, once the run is over."""
+        return "the model's output or the state is not finite (NaN or overflow)"
+
+
+class Made(NamedTuple):
+    """What a run has made.
+
+    Attributes:
+        history: the states, newest first.
+        nodes: their nodes.
+        calls: model calls.
+        conditions: what the bits depend on, in integer arithmetic.
+    """
+
+    history: list[torch.Tensor]
+    nodes: list[int]
+    calls: int
+    conditions: Mapping[str, Any] = MappingProxyType({})
 
 
 def described(value: Any) -> str:

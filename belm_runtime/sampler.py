@@ -4,8 +4,7 @@
     state = sampler.sample(model, noise)        # x_N -> x_0, one model call a step (EDICT two)
     back = sampler.invert(model, state)         # the same relations solved for their oldest state
 
-A run holds the last k states and the slopes that enter, combines them in place, and reads nothing back from the
-device until it is over.
+The sampler says what is to be run, in which order and on what; `Floats` or `Exact` run it.
 """
 
 from __future__ import annotations
@@ -13,29 +12,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import overload
 
 import numpy as np
 import torch
 
 from belm_runtime.amplification import AmplificationWarning, BareInversionWarning, amplification, amplification_along
 from belm_runtime.amplification import warn as warn_of
+from belm_runtime.arithmetic import ARITHMETIC, Integer, read_arithmetic
+from belm_runtime.assignment import named
 from belm_runtime.climb import Climb
+from belm_runtime.entry import check_start, check_state
 from belm_runtime.errors import InputError, unknown
+from belm_runtime.exact import Exact
+from belm_runtime.floats import Floats
 from belm_runtime.frame import Frame
+from belm_runtime.gradient import Course
 from belm_runtime.grid import Grid
+from belm_runtime.integer import Step
 from belm_runtime.methods import Method, parse
 from belm_runtime.models import PREDICTIONS
-from belm_runtime.recurrence import Relation, march, march_stages, way_down, way_up
-from belm_runtime.run import Model, Progress, Run, described
+from belm_runtime.recurrence import Relation
+from belm_runtime.relations import Relations
+from belm_runtime.run import Made, Model, Progress
 from belm_runtime.schedule import Schedule
 from belm_runtime.stages import StageTable
-from belm_runtime.start import upward_start
 from belm_runtime.state import State
 from belm_runtime.table import Table, coefficients
+from belm_runtime.watched import Watched, declare
 
 __all__ = ["ARITHMETIC", "AmplificationWarning", "BareInversionWarning", "Sampler"]
 
-ARITHMETIC = {"float64": torch.float64, "float32": torch.float32}
+GRADIENTS = ("reversible", "autograd")
 
 
 class Sampler:
@@ -48,11 +56,13 @@ class Sampler:
         prediction: what the model predicts.
         dtype: the dtype of the states.
         table: the coefficient table.
+        relations: its steps in both directions; None for a two-register method.
+        exact: the integers of ``arithmetic="integer"``, else None.
     """
 
     def __init__(
         self, method: Method | str, grid: Grid, *,
-        arithmetic: str = "float64", frame: Frame | str | float | None = None, prediction: str = "epsilon",
+        arithmetic: str | Integer = "float64", frame: Frame | str | float | None = None, prediction: str = "epsilon",
         start: str = "adams", progress: Progress | None = None,
     ) -> None:  # fmt: skip
         """Build the coefficient table; everything wrong with the call is found here.
@@ -60,25 +70,30 @@ class Sampler:
         Args:
             method: object or string, e.g. ``"blend:k=3,theta=0.8"``.
             grid: the grid, N steps.
-            arithmetic: ``float64`` or ``float32``, the dtype of the states whatever the model runs in.
+            arithmetic: ``float64`` or ``float32``, the dtype of the states whatever the model runs in; or ``integer``
+                for a round trip that is exact to the last bit, with options as in ``integer:bound=32,batch=16``.
             frame: default the method's natural frame.
             prediction: ``epsilon``, ``v`` (alpha·eps - sigma·D), ``sample`` (D) or ``flow`` (eps - D).
             start: ``adams`` (rising order) or ``ddim`` (the paper's).
             progress: called with (steps done, steps) after each step.
 
         Raises:
-            InputError: unknown names, or a frame or prediction that is not finite on this grid.
+            InputError: unknown names, or a frame or prediction that is not finite on this grid; for integers also a
+                method without inverse, or a range that does not fit.
         """
-        if arithmetic not in ARITHMETIC:
-            raise unknown("arithmetic", arithmetic, ARITHMETIC)
         if prediction not in PREDICTIONS:
             raise unknown("prediction", prediction, PREDICTIONS)
         self.method, self.grid, self.prediction = parse(method, grid.steps), grid, prediction
-        self.arithmetic, self.dtype, self.progress = arithmetic, ARITHMETIC[arithmetic], progress
+        options, self.dtype = read_arithmetic(arithmetic)
+        self.arithmetic, self.progress = str(arithmetic), progress
         self.table: Table | StageTable = coefficients(self.method, grid, frame=frame, start=start)
         self.frame = self.table.frame
         if grid.alpha[-1] == 0 and prediction == "epsilon":
             raise InputError("alpha_N = 0: epsilon says nothing about the data there; predict v, sample or flow")
+        self._registers = isinstance(self.table, StageTable)
+        self.relations = None if isinstance(self.table, StageTable) else Relations(self.table, prediction)
+        self.exact = None if options is None else Exact(options, self.table, prediction)
+        self._arithmetic = self.exact or Floats(self.dtype, self.table, prediction)
 
     def __repr__(self) -> str:
         """The method, frame, grid and arithmetic."""
@@ -86,31 +101,45 @@ class Sampler:
 
     # ---- the two ways -------------------------------------------------------------------------------------------
 
-    @torch.no_grad()
-    def sample(self, model: Model, x: torch.Tensor | State, *, stop: int = 0) -> State:
+    def sample(
+        self, model: Model, x: torch.Tensor | State, *, stop: int = 0, gradient: str | None = None,
+        wrt: Sequence[torch.Tensor] | None = None,
+    ) -> State:  # fmt: skip
         """Run towards the data.
 
         Args:
             model: ``model(x, t) -> prediction``, x of shape (batch, …), t of shape (batch,).
             x: x_N of shape (batch, …), or a State to continue from exactly.
             stop: the node to stop at, 0 for the data.
+            gradient: None for a result without one; ``reversible`` makes the result differentiable in constant memory
+                (`belm_runtime.gradient`), ``autograd`` by storing every step.
+            wrt: for ``reversible``, the tensors to differentiate by; default: x and the parameters of a module.
 
         Returns:
             The state whose newest node is `stop`.
 
         Raises:
-            InputError: wrong shapes, a foreign state, a bad stop.
+            InputError: wrong shapes, a foreign state, a bad stop; a gradient that would be silently zero or wrong.
             NotFiniteError: a NaN or overflow, with its step and node.
         """
+        if gradient not in (None, *GRADIENTS):
+            raise unknown("gradient", gradient, GRADIENTS)
+        if gradient == "reversible":
+            return self._differentiable(model, x, stop, wrt)
+        if wrt is not None:
+            raise InputError("wrt is for gradient='reversible'; autograd itself finds what requires a gradient")
+        if gradient == "autograd" and self.exact is not None:
+            raise InputError("autograd sees integers as constants; use gradient='reversible', or float64")
+        with torch.set_grad_enabled(gradient == "autograd"):
+            return self._sample(model, x, stop)
+
+    def _sample(self, model: Model, x: torch.Tensor | State, stop: int) -> State:
         history, nodes = self.entry(x, self.grid.steps, downwards=True)
         here = min(nodes)
         if not 0 <= stop <= here:
             raise InputError(f"stop = {stop} is not between 0 and the state's node {here}")
-        if isinstance(self.table, StageTable):
-            return self._stages(model, history, range(here, stop, -1))
-        relations = self._downward[self.grid.steps - here : self.grid.steps - stop]
-        self._refuse_too_short(relations, history)
-        return self._relations(model, history, nodes, relations)
+        relations = [] if self.relations is None else self.relations.downward(here, stop, len(history))
+        return self._run(model, x, history, nodes, relations, range(here, stop, -1))
 
     @torch.no_grad()
     def invert(
@@ -141,22 +170,25 @@ class Sampler:
         bare = not isinstance(x, State)
         if approximate and not bare:
             raise InputError("approximate inversion starts from a bare x_0, not from a State")
-        if approximate and isinstance(self.table, StageTable):
+        if approximate and self._registers:
             raise InputError(f"{self.method} has no approximate inversion; its exact one costs the same")
+        if approximate and self.exact is not None:
+            raise InputError("approximate inversion is not exact in any arithmetic; use it with arithmetic='float64'")
         if not approximate:
             self.check_inverse(stop, bare=bare)
         history, nodes = self.entry(x, 0, downwards=False)
         here = max(nodes)
         if not here <= stop <= self.grid.steps:
             raise InputError(f"stop = {stop} is not between the state's node {here} and N = {self.grid.steps}")
-        if isinstance(self.table, StageTable):
-            return self._stages(model, history, range(here + 1, stop + 1), inverse=True)
-        relations = self.upward(here, stop, None if bare else len(history), approximate)
+        span = range(here + 1, stop + 1)
+        if self.relations is None:
+            return self._run(model, x, history, nodes, [], span, inverse=True)
+        relations = self.relations.upward(here, stop, None if bare else len(history), approximate)
         last = min(self.method.k - 1, stop)
         if bare and schedule is not None and last:
             climb = Climb.plan(schedule, self.grid, last, self.prediction)
             return self._climbed(model, history[0], climb, relations[last:])
-        return self._relations(model, history, nodes, relations)
+        return self._run(model, x, history, nodes, relations, span, inverse=True)
 
     def state(self, history: Sequence[torch.Tensor], nodes: Sequence[int]) -> State:
         """A state of this sampler from known values, e.g. reference starting values.
@@ -168,61 +200,27 @@ class Sampler:
         names = str(self.method), str(self.frame), self.grid.fingerprint
         return State(tuple(history), tuple(map(int, nodes)), *names, self.grid.steps)
 
+    @overload
+    def rounded(self, x: torch.Tensor, node: int | None = None) -> torch.Tensor: ...
+    @overload
+    def rounded(self, x: State) -> State: ...
+    def rounded(self, x: torch.Tensor | State, node: int | None = None) -> torch.Tensor | State:
+        """What a run makes of x at a node (default N), or of a state: in its arithmetic, on the grid of integers."""
+        if isinstance(x, State):
+            keys = named(x.nodes, self._registers)
+            return replace(x, history=tuple(map(self._arithmetic.rounded, x.history, keys)))
+        return self._arithmetic.rounded(x, (self.grid.steps if node is None else node, "x"))
+
     def amplification(self, direction: str = "inversion", coordinates: str = "x") -> float:
         """K of this table: how much a perturbation of the states can grow (see `belm_runtime.amplification`)."""
         return amplification(self.table, direction, coordinates)  # type: ignore[arg-type]
 
-    # ---- the relations of this grid -------------------------------------------------------------------------------
-
-    @cached_property
-    def _forms(self) -> tuple[list[list[float]], list[list[float]]]:
-        assert isinstance(self.table, Table)
-        A, B = self.table.x_form(self.prediction)
-        return A.tolist(), B.tolist()
-
-    @cached_property
-    def _downward(self) -> list[Relation]:
-        return way_down(*self._forms, self.grid.steps, 0)
-
-    @cached_property
+    @property
     def depth(self) -> int:
         """How many states a run holds: k for an invertible method, fewer where the oldest never enter."""
-        if isinstance(self.table, StageTable):
-            return 2
-        # A slope is evaluated again on entry, so its state is kept even where R = 0 and it enters as a slope only.
-        return max(max(len(r.states), len(r.slopes)) for r in self._downward)
+        return 2 if self.relations is None else self.relations.depth
 
-    def upward(self, here: int, stop: int, known: int | None, approximate: bool = False) -> list[Relation]:
-        """The inversion steps from node `here` to node `stop`.
-
-        Args:
-            here: the newest node.
-            stop: the last node to make.
-            known: how many states the history holds; k are needed. None: node `here` stands alone, and the first
-                k - 1 steps are Adams–Bashforth of rising order.
-            approximate: Adams–Bashforth all the way.
-
-        Raises:
-            InputError: fewer than k states.
-        """
-        assert isinstance(self.table, Table)
-        k = self.method.k
-        if known is None:
-            last = stop if approximate else min(here + k - 1, stop)
-            start = upward_start(self.table, self.prediction, last, k - 1, first=here)
-            return start + way_up(*self._forms, last, stop)
-        if known < k and stop > here:
-            reason = "" if k <= self.grid.steps else f", and a grid of fewer than {k} steps has no row to invert"
-            raise InputError(f"inverting {self.method} needs the last {k} states; this state holds {known}{reason}")
-        return way_up(*self._forms, here, stop)
-
-    def _refuse_too_short(self, relations: list[Relation], history: list[torch.Tensor]) -> None:
-        needed = max((max(len(r.states), len(r.slopes)) - n for n, r in enumerate(relations)), default=1)
-        if needed > len(history):
-            raise InputError(
-                f"continuing {self.method} at node {relations[0].node} needs the last {needed} states; "
-                f"this state holds {len(history)}"
-            )
+    # ---- what a run needs -------------------------------------------------------------------------------------------
 
     def check_inverse(self, stop: int | None = None, *, bare: bool = False) -> None:
         """Refuse a method without inverse; warn where inverting amplifies rounding, or the error of a bare start.
@@ -239,6 +237,8 @@ class Sampler:
                 f"{self.method} has a_k = 0 and cannot be inverted exactly; choose an invertible method such as "
                 "open:k=3, or pass approximate=True with a bare x_0"
             )
+        if self.exact is not None and not bare:
+            return  # Integers are not rounded on the way back from a state.
         # Steps that make node `stop` or a lower one; the start makes the first ones.
         rows = None if stop is None else max(0, stop - (0 if self.method.stages else self.method.k - 1))
         factor = max(1.0, float(self._growth[:rows].max(initial=1.0)))
@@ -247,8 +247,6 @@ class Sampler:
     @cached_property
     def _growth(self) -> np.ndarray:
         return amplification_along(self.table, "inversion", "x")
-
-    # ---- running ----------------------------------------------------------------------------------------------------
 
     def entry(self, x: torch.Tensor | State, node: int, downwards: bool) -> tuple[list[torch.Tensor], list[int]]:
         """The states to start from and their nodes, in the sampler's arithmetic and its own memory.
@@ -262,13 +260,13 @@ class Sampler:
             InputError: no floating tensor, a foreign state, or a device without float64.
         """
         if isinstance(x, State):
-            self._check_state(x)
+            names = {"method": str(self.method), "frame": str(self.frame), "grid": self.grid.fingerprint}
+            check_state(x, names, self.grid.steps, self._registers)
             history, nodes = list(x.history), list(x.nodes)
         else:
-            if not isinstance(x, torch.Tensor) or not x.is_floating_point() or x.dim() < 1:
-                raise InputError(f"x must be a floating tensor of shape (batch, …), not {described(x)}")
-            twice = isinstance(self.table, StageTable)
-            history, nodes = [x] * (2 if twice else 1), [node] * (2 if twice else 1)
+            check_start(x)
+            count = 2 if self._registers else 1
+            history, nodes = [x] * count, [node] * count
         device = history[0].device
         if device.type == "mps" and self.dtype is torch.float64:
             raise InputError("float64 does not exist on mps; use arithmetic='float32' or move the run to the cpu")
@@ -276,42 +274,22 @@ class Sampler:
         order = sorted(range(len(nodes)), key=lambda n: nodes[n] if downwards else -nodes[n])
         return [history[n].to(self.dtype, copy=True) for n in order], [nodes[n] for n in order]
 
-    def _check_state(self, state: State) -> None:
-        mine = {"method": str(self.method), "frame": str(self.frame), "grid": self.grid.fingerprint}
-        for name, value in mine.items():
-            if (theirs := getattr(state, name)) != value:
-                raise InputError(f"the state has another {name}: {theirs[:40]!r}, this sampler has {value[:40]!r}")
-        if odd := [h for h in state.history if not isinstance(h, torch.Tensor) or not h.is_floating_point()]:
-            raise InputError(f"a state's history must hold floating tensors, not {described(odd[0])}")
-        shapes, nodes = {tuple(h.shape) for h in state.history}, sorted(state.nodes)
-        if isinstance(self.table, StageTable):
-            right, wanted = len(nodes) == 2 and nodes[0] == nodes[1], "two registers at one node"
-        else:
-            right, wanted = nodes == list(range(nodes[0], nodes[-1] + 1)) if nodes else False, "consecutive nodes"
-        inside = bool(nodes) and nodes[0] >= 0 and nodes[-1] <= self.grid.steps
-        if len(shapes) != 1 or len(state.history) != len(nodes) or not inside or not right:
-            raise InputError(
-                f"the state's nodes {list(state.nodes)} and shapes {sorted(shapes)} do not make a history; "
-                f"{self.method} needs {wanted} within 0 … {self.grid.steps} and one shape"
-            )
+    # ---- running ----------------------------------------------------------------------------------------------------
 
-    def _relations(
-        self, model: Model, history: list[torch.Tensor], nodes: list[int], relations: list[Relation],
-        slopes: list[torch.Tensor] | None = None, progress: Progress | None = None,
+    def _run(
+        self, model: Model, x: torch.Tensor | State, history: list[torch.Tensor], nodes: list[int],
+        relations: list[Relation], span: range, inverse: bool = False,
     ) -> State:  # fmt: skip
-        run = Run(model, self.grid, self.method.k, self.dtype, history[0], len(relations), progress or self.progress)
-        if slopes is None:
-            slopes = [run.predict(x, node) for x, node in self._reevaluate(history, nodes, relations)]
-        made = run.watch(march(relations, history, slopes, run.predict, self._keep(relations)), nodes[0])
-        nodes = (made[::-1] + nodes)[: len(history)]
-        return self._finished(history, nodes, run)
+        if self.relations is None:
+            return self._made(self._arithmetic.through(model, x, history, span, inverse, self.progress))
+        return self._made(self._arithmetic.along(model, x, history, nodes, relations, self.depth, self.progress))
 
     def _climbed(self, model: Model, x: torch.Tensor, climb: Climb, relations: list[Relation]) -> State:
         """The first nodes by a climb, the rest by the relations, as one run."""
         total = climb.steps + len(relations)
-        history, slopes = climb.run(model, x, self._share(0, total))
-        nodes = list(range(len(history) - 1, -1, -1))
-        done = self._relations(model, history, nodes, relations, slopes, self._share(climb.steps, total))
+        history, slopes = climb.run(self._arithmetic.seen(model, x), x, self._share(0, total))
+        nodes, progress = list(range(len(history) - 1, -1, -1)), self._share(climb.steps, total)
+        done = self._made(self._arithmetic.along(model, x, history, nodes, relations, self.depth, progress, slopes))
         return replace(done, calls=done.calls + climb.steps)
 
     def _share(self, before: int, total: int) -> Progress | None:
@@ -319,27 +297,31 @@ class Sampler:
         told = self.progress
         return None if told is None else lambda done, _: told(before + done, total)
 
-    def _keep(self, relations: list[Relation]) -> int:
-        return max(self.depth, *(len(r.states) for r in relations)) if relations else self.depth
+    def _made(self, made: Made) -> State:
+        state = self.state(made.history, made.nodes)
+        return replace(state, calls=made.calls, conditions=dict(made.conditions))
 
-    def _reevaluate(
-        self, history: list[torch.Tensor], nodes: list[int], relations: list[Relation]
-    ) -> list[tuple[torch.Tensor, int]]:
-        """The older states whose slopes the first relations still need: k - 2 of them for a full history."""
-        if not relations or len(history) == 1:
-            return []
-        needed = max((len(r.slopes) - n for n, r in enumerate(relations)), default=0) - 1
-        return [(x, node) for x, node in list(zip(history, nodes, strict=True))[1 : needed + 1] if node > 0]
+    # ---- gradients --------------------------------------------------------------------------------------------------
 
-    def _stages(self, model: Model, history: list[torch.Tensor], span: range, inverse: bool = False) -> State:
-        assert isinstance(self.table, StageTable)
-        rows = {row.i: row for row in self.table.stage_rows(self.prediction)}
-        registers = {"x": history[0], "y": history[1]}
-        run = Run(model, self.grid, self.method.k, self.dtype, history[0], len(span), self.progress)
-        here = span.start - 1 if inverse else span.start
-        made = run.watch(march_stages([rows[i] for i in span], registers, run.predict, inverse), here)
-        node = made[-1] if made else here
-        return self._finished([registers["x"], registers["y"]], [node, node], run)
-
-    def _finished(self, history: list[torch.Tensor], nodes: list[int], run: Run) -> State:
-        return replace(self.state(history, nodes), calls=run.calls)
+    def _differentiable(
+        self, model: Model, x: torch.Tensor | State, stop: int, wrt: Sequence[torch.Tensor] | None
+    ) -> State:
+        self.check_inverse()
+        if not self.method.stages and self.grid.steps < self.method.k:
+            raise InputError(
+                f"{self.method} has no row to invert on a grid of {self.grid.steps} steps; a reversible gradient needs "
+                f"{self.method.k} or more"
+            )
+        states = list(x.history) if isinstance(x, State) else [x]
+        declared = declare(model, states, wrt)
+        with torch.enable_grad():
+            history, nodes = self.entry(x, self.grid.steps, downwards=True)
+        bare = replace(x, history=tuple(h.detach() for h in states)) if isinstance(x, State) else x.detach()
+        watched = Watched(model, declared)
+        arithmetic, rows = self._arithmetic, self._arithmetic.rows
+        steps = [Step(node, rows[node]) for node in range(min(nodes) - 1, stop - 1, -1)]
+        course = Course(
+            lambda: self._sample(watched.model, bare, stop), steps, named(nodes, self._registers),
+            arithmetic.evaluating(model, x, history[0]).predict, arithmetic.spacing, history[0].device,
+        )  # fmt: skip
+        return course.differentiable(history, declared)

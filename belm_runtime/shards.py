@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from belm_runtime import files
+from belm_runtime.conditions import differences
 from belm_runtime.errors import InputError, NotFiniteError, unwritable
 from belm_runtime.grid import whole
 from belm_runtime.state import State
@@ -102,9 +103,9 @@ class Shards:
         if not path.exists():
             files.write(path, (json.dumps(wanted, indent=2) + "\n").encode())
         # Read back even if just written: another process may have been faster with something else.
-        if differences := _differences(read(self.folder), json.loads(json.dumps(wanted))):
+        if changed := differences(read(self.folder), json.loads(json.dumps(wanted))):
             raise InputError(
-                f"{str(self.folder)!r} holds a run with other settings: {'; '.join(differences)}; "
+                f"{str(self.folder)!r} holds a run with other settings: {'; '.join(changed)}; "
                 "give the same ones to go on with it, or another folder"
             )
 
@@ -177,15 +178,3 @@ def locate(path: Path) -> tuple[Shards, int, dict[str, Any]] | None:
     except KeyError as error:
         raise InputError(f"{str(path.with_name(SETTINGS))!r} lacks {error}") from None
     return shards, int(name[1]), settings
-
-
-def _differences(there: Mapping[str, Any], here: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """What two settings disagree on, as ``steps is 50 there and 20 here``; records inside are compared by entry."""
-    found: list[str] = []
-    for name in sorted({*there, *here}):
-        old, new = (side.get(name, "absent") for side in (there, here))
-        if isinstance(old, dict) and isinstance(new, dict):
-            found += _differences(old, new, f"{prefix}{name}.")
-        elif old != new:
-            found.append(f"{prefix}{name} is {json.dumps(old)} there and {json.dumps(new)} here")
-    return found

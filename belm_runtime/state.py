@@ -13,11 +13,13 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from belm_runtime.conditions import differences
 from belm_runtime.errors import InputError
 from belm_runtime.files import write
 
@@ -38,6 +40,7 @@ class State:
         steps: N of that grid.
         calls: model calls of the run that made this state.
         versions: what it was made with.
+        conditions: for integer arithmetic, what the bits of the predictions depend on, and the spacings; else empty.
     """
 
     history: tuple[torch.Tensor, ...]
@@ -48,6 +51,7 @@ class State:
     steps: int
     calls: int = 0
     versions: Mapping[str, str] = field(default_factory=lambda: made_with())
+    conditions: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def x(self) -> torch.Tensor:
@@ -83,7 +87,8 @@ class State:
         """The state as safetensors with a checksum: k arrays as they are, and less than 2 kB."""
         # One copy a state: safetensors refuses tensors that share memory, as the two registers of a fresh EDICT state.
         tensors = {f"x{n}": x.detach().cpu().clone(memory_format=_ROWS) for n, x in enumerate(self.history)}
-        record = {key: getattr(self, key) for key in ("method", "frame", "grid", "steps", "calls", "nodes")}
+        kept = ("method", "frame", "grid", "steps", "calls", "nodes", "conditions")
+        record = {key: getattr(self, key) for key in kept}
         metadata = {"format": _FORMAT, "record": json.dumps(record), "versions": json.dumps(dict(self.versions))}
         content: bytes = save(tensors, {**metadata, "sha256": _digest(tensors, metadata)})
         return content
@@ -116,23 +121,36 @@ class State:
 
     def __getitem__(self, samples: slice) -> State:
         """The state of some of its samples, e.g. ``state[2:3]``."""
-        return replace(self, history=tuple(x[samples] for x in self.history))
+        first = samples.indices(len(self.x))[0]
+        return replace(self, history=tuple(x[samples] for x in self.history), conditions=self._behind(first))
 
     @classmethod
     def joined(cls, states: Sequence[State]) -> State:
         """States of the same run settings as one batch.
 
         Raises:
-            InputError: if they differ in method, frame, grid, nodes, dtype or the shape of a sample.
+            InputError: if they differ in method, frame, grid, nodes, dtype or the shape of a sample; integer states
+                also if they were made under other conditions or do not follow each other in the model's batches.
         """
-        first = states[0]
+        first, count = states[0], len(states[0].x)
         for state in states[1:]:
             for what in ("method", "frame", "grid", "nodes", "_kind"):
                 if (theirs := getattr(state, what)) != (ours := getattr(first, what)):
                     name = what.strip("_")
                     raise InputError(f"states of one batch need the same {name}: {str(ours)[:40]}, {str(theirs)[:40]}")
+            if changed := differences(first._behind(count), state.conditions):
+                raise InputError(f"integer states of one batch need the same conditions: {'; '.join(changed)}")
+            count += len(state.x)
         history = tuple(torch.cat(members) for members in zip(*(s.history for s in states), strict=True))
         return replace(first, history=history, calls=sum(s.calls for s in states))
+
+    def _behind(self, by: int) -> dict[str, Any]:
+        """The conditions of the sample so many behind: kernels may treat one place in a batch unlike another."""
+        if not self.conditions:
+            return {}
+        others = {name: value for name, value in self.conditions.items() if name != "place_in_batch"}
+        place = (self.conditions.get("place_in_batch", 0) + by) % others["batch"]
+        return {**others, **({"place_in_batch": place} if place else {})}
 
     @property
     def _kind(self) -> tuple[torch.dtype, tuple[int, ...]]:

@@ -14,6 +14,7 @@ from belm.cli.options import (
     Embed,
     FirstNumber,
     FirstSeed,
+    Force,
     Height,
     Keep,
     ModelDtype,
@@ -21,6 +22,7 @@ from belm.cli.options import (
     OutFolder,
     Pictures,
     StateFile,
+    StoredArithmetic,
     StoredDevice,
     StoredLabel,
     StoredMethod,
@@ -78,6 +80,8 @@ def edit(
     spacing: StoredSpacing = None,
     seed: FirstSeed = None,
     number: FirstNumber = 8,
+    arithmetic: StoredArithmetic = None,
+    force: Force = False,
     height: Height = None,
     width: Width = None,
     unclipped: Unclipped = False,
@@ -90,12 +94,12 @@ def edit(
     """Invert pictures under their own label and sample them under another; write pictures, state, and a grid."""
     machine = one_of("format", format, ("text", "json")) == "json"
     given = options(label, prompt, model=model, method=method, schedule=schedule, steps=steps, spacing=spacing,
-                    guidance=source_guidance, device=device, dtype=dtype,
+                    guidance=source_guidance, arithmetic=arithmetic, device=device, dtype=dtype,
                     negative_prompt=negative_prompt, height=height, width=width, unclipped=unclipped)  # fmt: skip
     if to_label is None and not to_prompt:
         raise InputError("say what the pictures are to show: --to-label, or --to-prompt for a pipeline")
     target = read_condition(to_label, to_prompt), spelled(guidance)
-    source = gather(pictures or [], state, given, bare=bare, bare_method=EDIT_METHOD)
+    source = gather(pictures or [], state, given, bare=bare, bare_method=EDIT_METHOD, force=force)
     found = _run(source, out, given, target, keep, seed, number, batch_size, embed)
     if machine:
         print_json(found)

@@ -13,6 +13,7 @@ from belm.cli.options import (
     Bare,
     Embed,
     FirstSeed,
+    Force,
     Height,
     Keep,
     ModelDtype,
@@ -20,6 +21,7 @@ from belm.cli.options import (
     OutFolder,
     Pictures,
     StateFile,
+    StoredArithmetic,
     StoredDevice,
     StoredGuidance,
     StoredLabel,
@@ -66,6 +68,8 @@ def interpolate(
     steps: StoredSteps = None,
     spacing: StoredSpacing = None,
     seed: FirstSeed = None,
+    arithmetic: StoredArithmetic = None,
+    force: Force = False,
     height: Height = None,
     width: Width = None,
     unclipped: Unclipped = False,
@@ -77,16 +81,20 @@ def interpolate(
     """Invert two pictures and sample from the states between; write these pictures, their state, and a grid."""
     machine = one_of("format", format, ("text", "json")) == "json"
     given = options(label, prompt, model=model, method=method, schedule=schedule, steps=steps, spacing=spacing,
-                    guidance=guidance, device=device, dtype=dtype,
+                    guidance=guidance, arithmetic=arithmetic, device=device, dtype=dtype,
                     negative_prompt=negative_prompt, height=height, width=width, unclipped=unclipped)  # fmt: skip
     if between < 1:
         raise InputError(f"--between {between}: it must be a whole number ≥ 1")
+    if arithmetic == "integer":
+        given["arithmetic"] = "integer:batch=1"
     second = read_condition(to_label, None if to_prompt is None else [to_prompt])
     if isinstance(second, list):
         raise InputError(f"--to-label {to_label!r}: the second picture has one label, a digit 0 … 9 or any")
-    source = gather(pictures or [], state, given, bare=bare)
+    source = gather(pictures or [], state, given, bare=bare, force=force)
     if source is not None and len(source.names) != 2:
         raise InputError(f"to interpolate takes two pictures, not {len(source.names)}")
+    if source is not None:
+        _refuse_batches(source)
     found = _run(source, out, given, second, between, keep, seed, embed)
     if machine:
         print_json(found)
@@ -126,6 +134,16 @@ def _run(
         record = on.leave(names, setup, made, [(caption, row, 1.0)], embed, **facts)
         seconds = time.perf_counter() - begin
     return {**record, "seconds": seconds, "out": str(out)}
+
+
+def _refuse_batches(source: Source) -> None:
+    """What is made one at a time is of one batch only if the model sees one at a time."""
+    options = source.setup().integer()
+    if not source.bare and options is not None and options.batch != 1:
+        raise InputError(
+            f"these integer states were made {options.batch} at a time, and those between are made one at a time: "
+            "sample with --arithmetic integer:batch=1, or give --arithmetic float64 and --bare"
+        )
 
 
 def _two(label: Label, to_label: Label) -> tuple[Label, Label]:

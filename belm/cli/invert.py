@@ -10,11 +10,13 @@ import typer
 
 from belm.cli.options import (
     Bare,
+    Force,
     Height,
     ModelDtype,
     NegativePrompt,
     Pictures,
     StateFile,
+    StoredArithmetic,
     StoredDevice,
     StoredGuidance,
     StoredLabel,
@@ -32,12 +34,13 @@ from belm.cli.options import (
     print_json,
 )  # fmt: skip
 from belm.cli.source import BARE_METHOD, Source, gather
-from belm.cli.work import NOISE, Bench, bench, on_what, options, several
+from belm.cli.work import NOISE, Bench, bench, bits_in_words, different_bits, on_what, options, several
 from belm_runtime.errors import InputError
 
 if TYPE_CHECKING:
     import torch
 
+    from belm_runtime.sampler import Sampler
     from belm_runtime.state import State
 
 
@@ -61,6 +64,8 @@ def invert(
     prompt: StoredPrompt = None,
     negative_prompt: NegativePrompt = None,
     guidance: StoredGuidance = None,
+    arithmetic: StoredArithmetic = None,
+    force: Force = False,
     height: Height = None,
     width: Width = None,
     unclipped: Unclipped = False,
@@ -72,10 +77,11 @@ def invert(
     """Invert pictures or stored samples to their noise; write noise.safetensors, print the error where it is known."""
     machine = one_of("format", format, ("text", "json")) == "json"
     given = options(label, prompt, model=model, method=method, schedule=schedule, steps=steps, spacing=spacing,
-                    seed=seed, guidance=guidance, device=device, dtype=dtype,
+                    seed=seed, guidance=guidance, arithmetic=arithmetic, device=device, dtype=dtype,
                     negative_prompt=negative_prompt, height=height, width=width, unclipped=unclipped)  # fmt: skip
     alone = bare or approximate
-    source = gather(pictures or [], state, given, bare=alone, bare_method=None if approximate else BARE_METHOD)
+    source = gather(pictures or [], state, given, bare=alone, force=force,
+                    bare_method=None if approximate else BARE_METHOD)  # fmt: skip
     if source is None:
         raise InputError("there is nothing to invert: give picture files, or --state FILE")
     place = pictures[0] if pictures else state
@@ -86,7 +92,10 @@ def invert(
         return
     print(f"{on_what(found)}: {several(found['num'], 'sample')} inverted from {found['from']}, "
           f"{found['calls']} model calls, {found['seconds']:.1f} s")  # fmt: skip
-    if found["error"] is not None:
+    if found["bits"] is not None:
+        print(f"round trip: {bits_in_words(found['bits'])}; rounding had moved the noise of seed {found['seed']} by at "
+              f"most {found['bits']['rounding']:.3g}")  # fmt: skip
+    elif found["error"] is not None:
         largest, rms = found["error"]["max"], found["error"]["rms"]
         print(f"round trip: max error {largest:.3g}, rms {rms:.3g} against the noise of seed {found['seed']}")
     print(f"wrote {found['out']}")
@@ -108,6 +117,7 @@ def _run(source: Source, out: Path, approximate: bool, batch: int | None) -> dic
         **on.setup.record(), "method": back.method, "frame": back.frame, "spacing": on.sampler.grid.spacing,
         "from": "x_0" if source.bare else "state", "num": len(back.x), "seed": source.seed,
         "error": None if expected is None else _round_trip(back, expected),
+        "bits": None if expected is None or on.sampler.exact is None else _bits(back, expected, on.sampler),
         "calls": back.calls, "seconds": seconds, "out": str(out / NOISE),
     }  # fmt: skip
 
@@ -120,10 +130,20 @@ def _noise(on: Bench) -> torch.Tensor | None:
     return on.sampler.grid.noise(shape, seed, first=on.source.values.get("first", 0)).to(on.setup.place())
 
 
-def _round_trip(back: State, noise: Any) -> dict[str, float]:
+def _newest(back: State) -> list[torch.Tensor]:
+    """The states at the newest node, both registers of a two-register method."""
+    return [x for x, node in zip(back.history, back.nodes, strict=True) if node == back.nodes[0]]
+
+
+def _bits(back: State, noise: torch.Tensor, sampler: Sampler) -> dict[str, float]:
+    """How many numbers differ from the rounded noise in any bit, and how far rounding had moved the noise."""
+    rounded = sampler.rounded(noise)
+    return {**different_bits(_newest(back), rounded), "rounding": float((rounded - noise).abs().max())}
+
+
+def _round_trip(back: State, noise: torch.Tensor) -> dict[str, float]:
     """The largest and the root-mean-square difference from the noise, over both registers of a two-register method."""
-    newest = [x for x, node in zip(back.history, back.nodes, strict=True) if node == back.nodes[0]]
-    differences = [(x - noise.to(x.dtype)).double() for x in newest]
+    differences = [(x - noise.to(x.dtype)).double() for x in _newest(back)]
     return {
         "max": max(float(d.abs().max()) for d in differences),
         "rms": max(float(d.square().mean().sqrt()) for d in differences),

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from belm.cli import images
-from belm.cli.options import one_of
 from belm_runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -51,8 +50,13 @@ class Loaded(Protocol):
     def sampler(self, progress: Progress | None = None) -> Sampler:
         """The sampler on its grid."""
 
-    def under(self, label: Label) -> Model:
-        """The model under a label or a prompt, one for all samples or one for each."""
+    def under(self, label: Label, place: int = 0) -> Model:
+        """The model under a label or a prompt, one for all samples or one for each.
+
+        Args:
+            label: the label or prompt.
+            place: where the first sample stands in the model's batch, if that is padded (`Setup.seen`).
+        """
 
     def read(self, path: Path) -> torch.Tensor:
         """x_0 of a picture file, shape (1, …)."""
@@ -118,14 +122,15 @@ class Embedded:
             setup.method, grid, arithmetic=setup.arithmetic, frame=setup.frame, start=setup.start, progress=progress
         )
 
-    def under(self, label: Label) -> Model:
+    def under(self, label: Label, place: int = 0) -> Model:
         """The model under a label; its weights are read once.
 
         It computes in `dtype`, by default in the run's arithmetic: in float32 a rounding of a float64 state can move
         the network's input by 1e-7, and a way back with it.
 
         Raises:
-            InputError: a label or guidance out of range, a prompt, or missing weights.
+            InputError: a label or guidance out of range, a prompt, missing weights, or more labels than the model sees
+                at a time.
         """
         from belm.cli.setup import read_guidance
         from belm_runtime import digits
@@ -134,16 +139,18 @@ class Embedded:
         if texts := [one for one in (label if isinstance(label, list) else [label]) if isinstance(one, str)]:
             raise InputError(f"the model digits reads no prompt such as {texts[0]!r}; it takes --label")
         network, weight, grid = self._network, read_guidance(self._setup.guidance), self.sampler().grid
-        return weighted(lambda w: digits.denoiser(label=label, guidance=w, network=network), weight, grid)  # type: ignore[arg-type]
+        seen = self._setup.seen(label, place)
+        return weighted(lambda w: digits.denoiser(label=seen, guidance=w, network=network), weight, grid)  # type: ignore[arg-type]
 
     @cached_property
     def _network(self) -> torch.nn.Module:
         import torch
 
         from belm_runtime import digits
+        from belm_runtime.arithmetic import read_arithmetic
 
-        one_of("arithmetic", self._setup.arithmetic, ("float64", "float32"))
-        return digits.load(getattr(torch, self._setup.dtype or self._setup.arithmetic), self._place)
+        own, dtype = read_arithmetic(self._setup.arithmetic)[1], self._setup.dtype
+        return digits.load(own if dtype is None else getattr(torch, dtype), self._place)
 
     def read(self, path: Path) -> torch.Tensor:
         """A grey picture as it is."""
@@ -202,18 +209,19 @@ class Pipeline:
         self._on.sampler.progress = progress
         return self._on.sampler
 
-    def under(self, label: Label) -> Model:
+    def under(self, label: Label, place: int = 0) -> Model:
         """The model under a prompt, an empty one if none is given.
 
         Raises:
-            InputError: a label, or a prompt that the model cannot read.
+            InputError: a label, a prompt that the model cannot read, or more prompts than it sees at a time.
         """
         from belm.cli.setup import read_guidance
 
         if digits := [one for one in (label if isinstance(label, list) else [label]) if isinstance(one, int)]:
             raise InputError(f"--label {digits[0]} is for the model digits; a pipeline takes --prompt")
         weight, negative = read_guidance(self._setup.guidance), self._setup.negative_prompt
-        return self._on.model(guidance_scale=weight, prompt=label, negative_prompt=negative)
+        prompt = self._setup.seen(label, place)
+        return self._on.model(guidance_scale=weight, prompt=prompt, negative_prompt=negative)
 
     def read(self, path: Path) -> torch.Tensor:
         """x_0 of a picture.

@@ -90,6 +90,11 @@ ModelDtype = Annotated[
     str | None,
     typer.Option("--dtype", help="What the model computes in: float64, float32, bfloat16, float16."),
 ]
+StoredArithmetic = Annotated[
+    str | None,
+    typer.Option("--arithmetic", help=f"float64, float32, or integer: exact to the last bit; {_STORED}, or float64."),
+]
+Force = Annotated[bool, typer.Option("--force", help="Continue an integer state under other conditions; not exact.")]
 FirstSeed = Annotated[
     int | None, typer.Option("--seed", help="Without pictures or --state: sample from this seed first; default 0.")
 ]

@@ -13,12 +13,14 @@ from belm.cli.options import (
     Embed,
     FirstNumber,
     FirstSeed,
+    Force,
     Height,
     ModelDtype,
     NegativePrompt,
     OutFolder,
     Pictures,
     StateFile,
+    StoredArithmetic,
     StoredDevice,
     StoredGuidance,
     StoredLabel,
@@ -36,7 +38,7 @@ from belm.cli.options import (
     print_json,
 )  # fmt: skip
 from belm.cli.source import Source, gather
-from belm.cli.work import NOISE, bench, on_what, options, several
+from belm.cli.work import NOISE, bench, bits_in_words, different_bits, on_what, options, several
 
 
 def reconstruct(
@@ -56,6 +58,8 @@ def reconstruct(
     guidance: StoredGuidance = None,
     seed: FirstSeed = None,
     number: FirstNumber = 8,
+    arithmetic: StoredArithmetic = None,
+    force: Force = False,
     height: Height = None,
     width: Width = None,
     unclipped: Unclipped = False,
@@ -68,9 +72,9 @@ def reconstruct(
     """Invert pictures and sample them again; write the noise, the pictures, their state, and a grid of both."""
     machine = one_of("format", format, ("text", "json")) == "json"
     given = options(label, prompt, model=model, method=method, schedule=schedule, steps=steps, spacing=spacing,
-                    guidance=guidance, device=device, dtype=dtype,
+                    guidance=guidance, arithmetic=arithmetic, device=device, dtype=dtype,
                     negative_prompt=negative_prompt, height=height, width=width, unclipped=unclipped)  # fmt: skip
-    source = gather(pictures or [], state, given, bare=bare)
+    source = gather(pictures or [], state, given, bare=bare, force=force)
     found = _run(source, out, given, seed, number, batch_size, alone, embed)
     if machine:
         print_json(found)
@@ -78,7 +82,10 @@ def reconstruct(
     error = found["error"]
     print(f"{on_what(found)}: {several(found['num'], 'picture')} from {found['from']} to noise and back, "
           f"{found['calls']} model calls, {found['seconds']:.1f} s")  # fmt: skip
-    print(f"picture made again: max error {error['max']:.3g}, rms {error['rms']:.3g}")
+    if found["bits"] is None:
+        print(f"picture made again: max error {error['max']:.3g}, rms {error['rms']:.3g}")
+    else:
+        print(f"picture made again: {bits_in_words(found['bits'])}")
     print(f"wrote {out}: {', '.join(found['files'])}")
 
 
@@ -95,13 +102,15 @@ def _run(
         begin, under = time.perf_counter(), on.model(on.setup)
         made = [run(on.sampler, under(span), x, schedule=on.schedule, alone=alone) for span, x in on.parts()]
         turn, again = (State.joined([getattr(one, part) for one in made]) for part in ("turn", "state"))
-        x0 = on.source.pictures.to(again.x)
+        x0 = on.sampler.rounded(on.source.pictures.to(again.x), 0)
+        bits = None if on.sampler.exact is None else different_bits([again.x], x0)
         difference = (again.x - x0).double()
         error = {"max": float(difference.abs().max()), "rms": float(difference.square().mean().sqrt())}
         caption = f"made again, off by {error['rms']:.1g}"
         rows = [("pictures", x0, 1.0), ("their noise", turn.x, 3.0), (caption, again.x, 1.0)]
         turn.save(on.folder / NOISE)
-        facts = {"task": "reconstruct", "alone": alone, "error": error, "calls": turn.calls + again.calls}
+        facts = {"task": "reconstruct", "alone": alone, "error": error, "bits": bits,
+                 "calls": turn.calls + again.calls}  # fmt: skip
         if on.source.seed is not None and not on.source.values.get("first"):
             # Sample j here is sample j of that seed.
             facts["seed"] = on.source.seed

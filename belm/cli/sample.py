@@ -49,7 +49,9 @@ if TYPE_CHECKING:
 #: What is written.
 FILES = ("run.json", "samples.png", "state.safetensors")
 
-Arithmetic = Annotated[str, typer.Option("--arithmetic", help="float64 or float32.")]
+Arithmetic = Annotated[
+    str, typer.Option("--arithmetic", help="float64, float32, or integer: exact to the last bit (integer:batch=16).")
+]
 Guidance = Annotated[float, typer.Option("--guidance", help="Weight of the label: 1 plain, above 1 exaggerated.")]
 Number = Annotated[
     int | None, typer.Option("--num", "-n", help="How many samples; default 16, of a pipeline one for each prompt.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import torch
 
     from belm.cli.loaded import Loaded
+    from belm_runtime.arithmetic import Integer
 
 #: The name of the embedded model.
 DIGITS = "digits"
@@ -43,7 +44,7 @@ class Setup:
         end: ``zero`` or ``first``; None for the model's own.
         start: ``adams`` or ``ddim``.
         frame: None for the method's natural frame.
-        arithmetic: ``float64`` or ``float32``.
+        arithmetic: ``float64``, ``float32`` or ``integer``, with options as in ``integer:batch=16``.
         label: a digit or a prompt, one per sample, or None for any.
         guidance: the weight of classifier-free guidance, or ``1:3`` for one that runs evenly in time from 1 at the
             noise to 3 at the data.
@@ -111,9 +112,35 @@ class Setup:
             raise InputError(f"there is no device {self.device!r} here: {str(error).splitlines()[0]}") from None
         return device
 
+    def integer(self) -> Integer | None:
+        """The options of integer arithmetic; None in floating point."""
+        from belm_runtime.arithmetic import read_arithmetic
+
+        return read_arithmetic(self.arithmetic)[0]
+
+    def at_a_time(self, count: int) -> Setup:
+        """The same, and integers made for so many samples a model call, where no number is given."""
+        options = self.integer()
+        if options is None or options.batch is not None:
+            return self
+        return replace(self, arithmetic=str(replace(options, batch=count)))
+
+    def seen(self, label: Label, place: int) -> Label:
+        """The labels of one model call: integers may be padded to a batch of their own."""
+        options = self.integer()
+        if not isinstance(label, list) or options is None or options.batch is None:
+            return label
+        if place + len(label) > options.batch:
+            raise InputError(
+                f"--arithmetic {self.arithmetic}: the model sees {options.batch} samples at a time, and {len(label)} "
+                f"have a label or prompt each; give a batch of {len(label)}, or sample in shards (--batch-size)"
+            )
+        return labels_of(label, options.batch, -place)
+
     def record(self) -> dict[str, Any]:
-        """The run as it stands in run.json."""
-        return asdict(self)
+        """The run as it stands in run.json, without leave to continue what is not exact."""
+        options = self.integer()
+        return asdict(self if options is None else replace(self, arithmetic=str(replace(options, force=False))))
 
 
 def read_record(path: Path) -> dict[str, Any]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 STATE_METHOD, BARE_METHOD, EDIT_METHOD = "blend:k=3,theta=0.8", "open:k=3", "blend:k=3,theta=0.9"
 STATE_FILE = "state.safetensors"
 
-_DEFAULTS = {"model": DIGITS, "steps": 50, "label": None, "guidance": 1.0}
+_DEFAULTS = {"model": DIGITS, "steps": 50, "label": None, "guidance": 1.0, "arithmetic": "float64"}
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,22 @@ class Source:
         return self.values.get("seed")
 
     def setup(self) -> Setup:
-        """The run, every sample with its label."""
+        """The run, every sample with its label; integers at the batch size at which their state was made."""
         values = {key: value for key, value in self.values.items() if key not in ("seed", "first")}
-        return Setup(**{**values, "label": labels_of(values.get("label"), len(self.names))})
+        setup = Setup(**{**values, "label": labels_of(values.get("label"), len(self.names))})
+        conditions = {} if self.bare else self.x.conditions  # type: ignore[union-attr]
+        return setup.at_a_time(conditions["batch"]) if conditions else setup
+
+    def forced(self) -> Source:
+        """The same, its integers continued under other conditions than they were made under."""
+        options = self.setup().integer()
+        if options is None:
+            return self
+        return replace(self, values={**self.values, "arithmetic": str(replace(options, force=True))})
+
+    def place(self, span: slice) -> int:
+        """Where in a batch of the model some of the samples stood when their integer state was made."""
+        return 0 if self.bare else self.x[span].conditions.get("place_in_batch", 0)  # type: ignore[union-attr]
 
     def part(self, span: slice, device: torch.device) -> State | torch.Tensor:
         """Some of the samples, on a device."""
@@ -77,7 +90,7 @@ class Source:
 
 def gather(
     pictures: Sequence[Path], state: Path | None, given: dict[str, Any], *, bare: bool = False,
-    bare_method: str | None = BARE_METHOD,
+    bare_method: str | None = BARE_METHOD, force: bool = False,
 ) -> Source | None:  # fmt: skip
     """The source in picture files or in a stored state; None if neither is given.
 
@@ -87,6 +100,7 @@ def gather(
         given: the options, fields of the `Setup`.
         bare: start from x_0 alone, whatever else is stored.
         bare_method: the method for x_0 alone if none is given; None: the stored one, or ddim.
+        force: continue integer states under other conditions.
 
     Raises:
         InputError: both are given, or something in them cannot be used.
@@ -100,7 +114,8 @@ def gather(
     else:
         return None
     paths = [*pictures, *([] if state is None else [state])]
-    return replace(found, folders=frozenset((path if path.is_dir() else path.parent).resolve() for path in paths))
+    folders = frozenset((path if path.is_dir() else path.parent).resolve() for path in paths)
+    return replace(found.forced() if force else found, folders=folders)
 
 
 def _from_pictures(paths: Sequence[Path], given: dict[str, Any], bare: bool, bare_method: str | None) -> Source:
@@ -208,7 +223,7 @@ def _of_state(
 ) -> Source:
     """Its settings: what is given, else what is recorded, else what the state itself knows."""
     own = {"model": DIGITS, "method": state.method, "frame": state.frame}
-    own["arithmetic"] = str(state.x.dtype).removeprefix("torch.")
+    own["arithmetic"] = "integer" if state.conditions else str(state.x.dtype).removeprefix("torch.")
     values = {**own, **record, **given}
     _check_model(record.get("model"), values["model"])
     if "method" in given:

@@ -52,7 +52,7 @@ class Bench:
     """Everything a task works with.
 
     Attributes:
-        source: the samples.
+        source: the samples, of which integer states know the batch size of the model.
         setup: the run they came from, or are taken to come from.
         loaded: its model.
         sampler: its sampler.
@@ -83,7 +83,7 @@ class Bench:
         """The model of a run, for some of its samples."""
         loaded = setup.load(setup.place())
         loaded.under(setup.label)  # A wrong label is found before any work.
-        return lambda span: loaded.under(_some(setup.label, span))
+        return lambda span: loaded.under(_some(setup.label, span), self.source.place(span))
 
     def leave(
         self, names: Sequence[str], setup: Setup | None, state: State, rows: Sequence[Shown], embed: bool,
@@ -160,7 +160,10 @@ def bench(
         found = from_seed(seed or 0, number, given or {}, report) if source is None else source
         count = len(found.names)
         size = min(batch or count, count)
-        setup, tell = found.setup(), _counted(report, runs(-(-count // size)))
+        setup = found.setup().at_a_time(size)
+        if (integers := setup.integer()) is not None:
+            size = min(size, integers.batch or size)
+        tell = _counted(report, runs(-(-count // size)))
         loaded = setup.load(setup.place())
         sampler = loaded.sampler(tell)
         check(found, sampler, loaded)
@@ -175,6 +178,16 @@ def spelled(guidance: str) -> str | float:
     """
     value = read_guidance(guidance)
     return guidance if callable(value) else value
+
+
+def different_bits(found: Sequence[torch.Tensor], expected: torch.Tensor) -> dict[str, int]:
+    """How many numbers there are, and how many differ from what is expected in any bit."""
+    return {"different": sum(int((x != expected).sum()) for x in found), "numbers": sum(x.numel() for x in found)}
+
+
+def bits_in_words(bits: dict[str, Any]) -> str:
+    """Whether every bit came back."""
+    return f"{bits['different']} of {bits['numbers']} numbers differ" if bits["different"] else "every bit came back"
 
 
 def on_what(found: dict[str, Any]) -> str:

@@ -81,7 +81,8 @@ class Route:
             raise InputError(f"a run {way} from node {here} cannot stop at node {self.stop}")
         if self.downwards:
             return _descent(self.sampler, here, self.stop, known or 1)
-        return self.sampler.upward(here, self.stop, known, self._approximate)
+        assert self.sampler.relations is not None
+        return self.sampler.relations.upward(here, self.stop, known, self._approximate)
 
 
 def _descent(sampler: Sampler, here: int, stop: int, known: int) -> list[Relation]:

@@ -54,7 +54,8 @@ def set_up(
     states = [x for x in found if isinstance(x, State)]
     if states:
         chosen = {"method": states[0].method, "frame": states[0].frame, **chosen}
-        chosen.setdefault("arithmetic", str(states[0].x.dtype).removeprefix("torch."))
+        floats = str(states[0].x.dtype).removeprefix("torch.")
+        chosen.setdefault("arithmetic", "integer" if states[0].conditions else floats)
     else:
         chosen.setdefault("method", bare_method)
     usual = states[0].steps if states else STEPS

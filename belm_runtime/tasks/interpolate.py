@@ -81,7 +81,7 @@ def interpolate(
     turn = turning_node(sampler, keep)
     a, b = (sampler.invert(own, end, stop=turn, schedule=schedule) for own, end in ((model, first), (other, second)))
     at = between or (lambda w: model if other is model else mixed(model, other, w))
-    states = tuple(sampler.sample(at(w), slerp(a, b, w)) for w in weights)
+    states = tuple(sampler.sample(at(w), sampler.rounded(slerp(a, b, w))) for w in weights)
     return Path((a, b), states)
 
 

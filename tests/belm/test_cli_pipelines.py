@@ -75,6 +75,19 @@ def test_a_state_knows_its_model_and_inverts_on_another_day(told: Any, sampled: 
     assert float((State.load(tmp_path / "one" / "noise.safetensors").x - noise.x[1:]).abs().max()) < 1e-10
 
 
+def test_integers_lead_back_to_every_bit_each_sample_under_its_prompt(
+    run: Any, told: Any, pipelines: Path, tmp_path: Path
+) -> None:
+    told("sample", "--model", pipelines / "sd", *WORDS, "--steps", 6, "--arithmetic", "integer:batch=3", "--embed",
+         "--height", 16, "--width", 16, "--out", tmp_path / "run")  # fmt: skip
+    for source in (["--state", tmp_path / "run"], [tmp_path / "run" / "sample-001.png"]):
+        found = told("reconstruct", *source, "--out", tmp_path / f"again-{len(source)}")
+        assert found["bits"]["different"] == 0 and found["bits"]["numbers"] > 0
+    code, _, err = run("sample", "--model", pipelines / "sd", *WORDS, "--prompt", "a cat", "--steps", 6, "--arithmetic",
+                       "integer:batch=2", "--out", tmp_path / "more")  # fmt: skip
+    assert code == 2 and "2 samples at a time" in err and not (tmp_path / "more").exists()
+
+
 def test_reconstruct_a_picture_file(told: Any, pipe: Any, pipelines: Path, sampled: Path, tmp_path: Path) -> None:
     picture = tmp_path / "bare.png"
     Image.open(sampled / "sample-000.png").save(picture)

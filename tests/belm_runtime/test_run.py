@@ -115,6 +115,26 @@ def test_the_loop_reads_nothing_back_and_the_end_reads_once(method: str, monkeyp
             assert sum(name == "aten::_local_scalar_dense" for _, name in waits.found) == 1
 
 
+@pytest.mark.parametrize("method", INVERTIBLE)
+def test_integers_are_looked_at_before_the_first_call_and_after_the_last_step(method: str) -> None:
+    waits, at_the_first_call = Waits(), []
+    sampler = Sampler(method, SD15.grid(12), arithmetic="integer", progress=waits.step)
+
+    def model(x: Tensor, t: Tensor) -> Tensor:
+        at_the_first_call.append(len(waits.found))
+        return toy(x, t)
+
+    with waits:
+        state = sampler.sample(model, NOISE)
+        assert [done for done, _ in waits.found] == [0, 12] and set(at_the_first_call) == {1}
+        waits.found.clear(), at_the_first_call.clear()
+        waits.steps_done = 0
+        sampler.invert(model, state)
+        before, after = waits.found[:-1], waits.found[-1]
+        assert {done for done, _ in before} == {0} and after[0] == 12 - max(state.nodes)
+        assert set(at_the_first_call) == {len(before)}
+
+
 def test_the_watch_itself_sees_a_model_that_waits() -> None:
     waits = Waits()
     sampler = Sampler("ddim", SD15.grid(4), progress=waits.step)

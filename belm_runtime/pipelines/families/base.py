@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from belm_runtime.arithmetic import read_arithmetic
 from belm_runtime.models import Model, from_unet
 from belm_runtime.pipelines.diffusion import BELMScheduler
 from belm_runtime.pipelines.families.text import spread
@@ -154,11 +155,16 @@ class Family:
         Raises:
             InputError: settings that are unknown, or that no invertible method can follow.
         """
+        arithmetic, settings = split(settings)
         scheduler = self.scheduler_class.from_config(self.pipe.scheduler.config, **{**settings, "inverse": False})
         self.set_timesteps(scheduler, steps, size)
         grid, told = scheduler.sampler.grid, scheduler.node_times.double() / self.divisor
         times = dict(zip(grid.timesteps[1:].tolist(), told.tolist(), strict=True))
-        return Plan(scheduler.sampler, scheduler.schedule, times, scheduler.time_scale / self.divisor)
+        sampler = scheduler.sampler
+        if arithmetic is not None:
+            sampler = Sampler(sampler.method, grid, arithmetic=arithmetic, frame=sampler.frame,
+                              prediction=sampler.prediction, start=scheduler.config.start)  # fmt: skip
+        return Plan(sampler, scheduler.schedule, times, scheduler.time_scale / self.divisor)
 
     def set_timesteps(self, scheduler: Any, steps: int, size: Size) -> None:
         """As the pipeline does it."""
@@ -202,6 +208,18 @@ class Family:
         """The network as a model whose keywords depend on the number of samples, made once for each number."""
         made = lru_cache(maxsize=None)(lambda count: from_unet(self.network, **keywords(count)))
         return lambda x, t: made(len(x))(x, t)
+
+
+def split(settings: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Integer arithmetic, or None, apart from the settings of a scheduler, which knows floats only.
+
+    Raises:
+        InputError: an unknown arithmetic.
+    """
+    arithmetic = settings.get("arithmetic", "float64")
+    if read_arithmetic(arithmetic)[0] is None:
+        return None, dict(settings)
+    return arithmetic, {name: value for name, value in settings.items() if name != "arithmetic"}
 
 
 def is_a(part: Any, name: str) -> bool:

@@ -111,6 +111,23 @@ def test_prompts_are_read_as_the_pipeline_reads_them(tiny: Any, kind: str) -> No
     assert relative(invert(pipe, made.run, height=16, width=24, **text).x, x) <= 1e-8
 
 
+@pytest.mark.parametrize("kind", ["stable_diffusion", "stable_diffusion_3"])
+def test_in_integers_every_bit_comes_back_through_a_network_in_float32(tiny: Any, kind: str) -> None:
+    model = getattr(tiny, kind)()
+    pipe, x, text = model.pipe.to(torch.float32), model.latents(2, 16, 24), model.ask(2, 7.5, torch.float32)
+    settings = {"method": "blend:k=3,theta=0.8", "arithmetic": "integer"}
+    made = generate(pipe, latents=x, num_inference_steps=8, output_type="latent", settings=settings, **text)
+    assert relative(made.run.x, generate(pipe, latents=x, num_inference_steps=8, output_type="latent",
+                                         settings=settings | {"arithmetic": "float64"}, **text).run.x) < 1e-4  # fmt: skip
+    back = invert(pipe, made.run, **text)
+    # Noise drawn in float32 stands on the lattice already.
+    assert back.nodes[0] == 8 and torch.equal(back.x, x.double())
+    again = reconstruct(pipe, made.run, output_type="latent", **text).run.state
+    assert all(torch.equal(a, b) for a, b in zip(again.history, made.run.history, strict=True))
+    with pytest.raises(InputError, match="batch"):
+        invert(pipe, made.run, settings={"arithmetic": "integer:batch=3"}, **text)
+
+
 @pytest.mark.parametrize("guidance", [1.0, 7.5])
 @pytest.mark.parametrize("prediction", ["v_prediction", "sample"])
 def test_networks_of_v_and_of_the_sample(tiny: Any, prediction: str, guidance: float) -> None:

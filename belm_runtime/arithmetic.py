@@ -1,0 +1,83 @@
+"""What a run may compute its states in: ``float64``, ``float32``, or ``integer`` with options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+
+from belm_runtime.errors import InputError, unknown
+from belm_runtime.grid import whole
+from belm_runtime.methods import read
+from belm_runtime.models import finite
+from belm_runtime.number import exact
+
+#: The dtypes of the states in floating point; integers stand in float64 too.
+ARITHMETIC = {"float64": torch.float64, "float32": torch.float32}
+
+
+@dataclass(frozen=True)
+class Integer:
+    """The options of integer arithmetic; its string is ``integer:bound=32,batch=16``.
+
+    Attributes:
+        bound: how large |x| has to fit at least, in units of sqrt(alpha² + sigma²), and half of what |prediction| may
+            reach for the certified range.
+        batch: how many samples the model sees at every call, whatever is asked for: fewer are padded with the first
+            one, more are taken in turns. None: as many as there are.
+        force: continue states that were made under other conditions.
+    """
+
+    bound: float = 32.0
+    batch: int | None = None
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        if not finite("bound", self.bound) > 0:
+            raise InputError(f"bound = {self.bound} must be > 0; 32 standard deviations are the default")
+        if self.batch is not None:
+            whole("batch", self.batch, 1)
+
+    def __str__(self) -> str:
+        """The string that `parse` reads, without what is as usual."""
+        values = {"bound": f"{self.bound:g}", "batch": self.batch, "force": int(self.force)}
+        given = [f"{f.name}={values[f.name]}" for f in fields(self) if getattr(self, f.name) != f.default]
+        return "integer" + (f":{','.join(given)}" if given else "")
+
+    @classmethod
+    def parse(cls, text: str) -> Integer:
+        """The options a string gives.
+
+        Raises:
+            InputError: an unknown option, or a value that is not a number.
+        """
+        _, given = read(text)
+        values: dict[str, Any] = {}
+        for name, value in given.items():
+            number = exact(value)
+            if name not in ("bound", "batch", "force") or number is None:
+                right = "as in integer:bound=32,batch=16"
+                raise InputError(f"arithmetic {text!r}: {name}={value} is not an option, {right}")
+            values[name] = float(number) if name == "bound" else number
+        if "batch" in values:
+            values["batch"] = int(values["batch"]) if values["batch"].denominator == 1 else float(values["batch"])
+        if "force" in values:
+            values["force"] = bool(values["force"])
+        return cls(**values)
+
+
+def read_arithmetic(arithmetic: str | Integer) -> tuple[Integer | None, torch.dtype]:
+    """The options of integer arithmetic, or None, and the dtype of the states.
+
+    Raises:
+        InputError: an unknown name or option.
+    """
+    if isinstance(arithmetic, Integer):
+        return arithmetic, torch.float64
+    if arithmetic.partition(":")[0] == "integer":
+        return Integer.parse(arithmetic), torch.float64
+    if arithmetic not in ARITHMETIC:
+        raise unknown("arithmetic", arithmetic, [*ARITHMETIC, "integer"])
+    return None, ARITHMETIC[arithmetic]

@@ -1,0 +1,137 @@
+"""A network as a reversible gradient needs it: a function of what is declared, and of nothing else.
+
+Every prediction is made with its graph, which is looked through and let go: what requires a gradient and is used has
+to be declared, or its gradient would silently be zero. The way back makes the same call again, with the graph again,
+so that kernels that differ with and without one give the same bits both times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch.autograd.graph import get_gradient_edge
+
+from belm_runtime.errors import InputError
+from belm_runtime.guidance import through
+from belm_runtime.run import Model, described
+
+#: How much two predictions for the same state may differ, relative to the larger: kernels may, dropout does more.
+SAME = 1e-4
+
+Edge = tuple[Any, int]
+
+
+class Watched:
+    """A model on the way there; `model` is what a run is given in its place."""
+
+    def __init__(self, model: Any, declared: Sequence[torch.Tensor]) -> None:
+        """Watch a model.
+
+        Args:
+            model: anything a sampler takes.
+            declared: the tensors that it may use and that require a gradient.
+
+        Raises:
+            InputError: one of the declared tensors is made of another.
+        """
+        parameters = model.named_parameters() if isinstance(model, torch.nn.Module) else ()
+        self.names: Mapping[int, str] = {id(parameter): f"parameter {name}" for name, parameter in parameters}
+        self.declared = {_edge(tensor) for tensor in declared}
+        for tensor in declared:
+            if self.declared & set(_edges(tensor, stop=set())) - {_edge(tensor)}:
+                raise InputError(
+                    f"wrt holds a tensor of shape {tuple(tensor.shape)} and another that it is made of; declare one of "
+                    "them, the one that the model uses"
+                )
+        self._asked = False
+        self.model: Model = through(model, self._call)
+
+    def _call(self, model: Model, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        prediction = self._look(model, x, t)
+        if not self._asked:
+            self._asked = True
+            again = self._look(model, x, t)
+            if not bool((again - prediction).abs().max() <= SAME * prediction.abs().max()):
+                raise InputError(
+                    "the model gives different predictions for the same state; a reversible gradient evaluates it "
+                    "again, so it has to be deterministic: call .eval() on it, or fix its random numbers"
+                )
+        return prediction
+
+    def _look(self, model: Model, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        leaf, version, prediction = graphed(model, x, t)
+        if version:
+            raise InputError("the model changes its input in place; the state it was given is needed again")
+        if isinstance(prediction, torch.Tensor):
+            for node, _ in _edges(prediction, stop=self.declared | {_edge(leaf)}):
+                if hasattr(node, "variable"):
+                    name = self.names.get(id(node.variable), f"a tensor of shape {tuple(node.variable.shape)}")
+                    raise InputError(
+                        f"the model uses {name}, which requires a gradient and is not declared: add it to wrt, or "
+                        "detach it"
+                    )
+            prediction = prediction.detach()
+        return prediction
+
+
+def declare(model: Any, states: Sequence[torch.Tensor], wrt: Sequence[torch.Tensor] | None) -> list[torch.Tensor]:
+    """The tensors to differentiate by: those of `wrt`, or the states and the parameters of a module.
+
+    Raises:
+        InputError: nothing requires a gradient; a tensor of `wrt` does not; a state does and is not in `wrt`.
+    """
+    wanted = [x for x in states if isinstance(x, torch.Tensor) and x.requires_grad]
+    if wrt is None:
+        parameters = list(model.parameters()) if isinstance(model, torch.nn.Module) else []
+        declared = [*wanted, *(parameter for parameter in parameters if parameter.requires_grad)]
+    else:
+        declared = list(wrt)
+        for tensor in declared:
+            if not isinstance(tensor, torch.Tensor) or not tensor.requires_grad:
+                raise InputError(f"wrt holds {described(tensor)} that requires no gradient; call requires_grad_()")
+        if missing := [x for x in wanted if not any(x is tensor for tensor in declared)]:
+            raise InputError(
+                f"the run starts from {described(missing[0])} that requires a gradient and is not in wrt: add it, or "
+                "detach it"
+            )
+    if not declared:
+        raise InputError("there is nothing to differentiate by: neither x nor a parameter requires a gradient")
+    return list({id(tensor): tensor for tensor in declared}.values())
+
+
+def graphed(model: Model, x: torch.Tensor, t: torch.Tensor) -> tuple[torch.Tensor, int, Any]:
+    """A prediction with its graph.
+
+    Returns:
+        The leaf that x is in the graph, how often the model changed its input in place, and the prediction.
+    """
+    with torch.enable_grad():
+        leaf = x.detach().requires_grad_()
+        # No leaf itself, so that an in-place change is counted and not refused by torch with words of its own.
+        seen = leaf.clone()
+        before = seen._version
+        prediction = model(seen, t)
+    return leaf, seen._version - before, prediction
+
+
+def _edge(tensor: torch.Tensor) -> Edge:
+    edge = get_gradient_edge(tensor)
+    return edge.node, edge.output_nr
+
+
+def _edges(tensor: torch.Tensor, stop: set[Edge]) -> Iterator[Edge]:
+    """The edges of the graph above a tensor, not beyond those of `stop`, which are left out."""
+    if not tensor.requires_grad:
+        return
+    stack, seen = [_edge(tensor)], {_edge(tensor)}
+    while stack:
+        edge = stack.pop()
+        if edge in stop:
+            continue
+        yield edge
+        for following in edge[0].next_functions:
+            if following[0] is not None and following not in seen:
+                seen.add(following)
+                stack.append(following)

@@ -1,0 +1,374 @@
+"""arithmetic="integer": sample -> invert -> sample returns every bit, or the run is refused and says why."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from belm_runtime import AmplificationWarning, InputError, NotFiniteError, Sampler, Schedule, State, digits, lattice
+from belm_runtime.arithmetic import Integer
+from belm_runtime.grid import Grid
+from belm_runtime.guidance import guided_along, ramp
+from belm_runtime.methods import catalogue
+from belm_runtime.mixture import GaussianMixture
+from belm_runtime.run import Model
+
+DDPM, FLOW = Schedule.preset("ddpm"), Schedule.preset("flow")
+NAMES = [fact["method"] for fact in catalogue() if fact["invertible"] and fact["sampling"][0] != "refuted"]
+ALSO = ["bdia:gamma=0.3", "blend:k=2,theta=0.9", "blend:k=3,theta=0.6", "open:k=5", "edict:p=0.8"]
+MEANS, SCALES, WEIGHTS = [[-1.0, 0.5], [1.0, -0.3], [0.0, 1.0]], [0.2, 0.3, 0.1], [1, 2, 1]
+
+
+def mixture(schedule: Schedule, prediction: str = "epsilon") -> GaussianMixture:
+    return GaussianMixture(MEANS, SCALES, WEIGHTS, schedule, prediction=prediction)
+
+
+def same(one: State, two: State) -> bool:
+    """Equal in every bit of every state: -0 and 0 would differ."""
+    pairs = zip(one.history, two.history, strict=True)
+    return one.nodes == two.nodes and all(torch.equal(a.view(torch.int64), b.view(torch.int64)) for a, b in pairs)
+
+
+# ---- every bit ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("method", NAMES + ALSO)
+def test_every_bit_of_every_state_comes_back_on_the_embedded_network(method: str, dtype: torch.dtype) -> None:
+    grid = DDPM.grid(12)
+    sampler = Sampler(method, grid, arithmetic="integer")
+    model = digits.denoiser(label=[3, 8], guidance=2.0, dtype=dtype)
+    noise = grid.noise((2, 1, 8, 8), seed=1)
+    downwards = {12: noise}
+    state = sampler.sample(model, noise, stop=11)
+    for stop in range(10, -1, -1):
+        downwards[state.nodes[0]] = state.x
+        state = sampler.sample(model, state, stop=stop)
+    assert same(state, sampler.sample(model, noise)), "in parts or at once"
+    back = state
+    for stop in range(max(state.nodes) + 1, 13):
+        back = sampler.invert(model, back, stop=stop)
+        if stop < 12:
+            assert torch.equal(back.x, downwards[stop]), stop
+    assert torch.equal(back.x, sampler.rounded(noise))
+    assert same(sampler.sample(model, back), state), "from the k states at the noise"
+    if not sampler.method.stages:
+        assert same(sampler.sample(model, back.x), state), "from the noise alone"
+
+
+def test_an_amplification_of_1e17_costs_nothing() -> None:
+    grid = DDPM.grid(50, "trailing")
+    sampler, model = Sampler("bdia:gamma=0.5", grid, arithmetic="integer"), mixture(DDPM)
+    assert sampler.amplification() > 1e16
+    noise = grid.noise((64, 2), seed=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", AmplificationWarning)
+        back = sampler.invert(model, sampler.sample(model, noise))
+    assert torch.equal(back.x, sampler.rounded(noise))
+    rounding = float((back.x - noise).abs().max())
+    assert 0 < rounding <= sampler.exact.lattice.spacing[50, "x"] / 2 < 1e-6  # type: ignore[union-attr]
+    floats = Sampler("bdia:gamma=0.5", grid)
+    with pytest.warns(AmplificationWarning):
+        lost = floats.invert(model, floats.sample(model, noise))
+    assert float((lost.x - noise).abs().max()) > 1e-3, "what float64 makes of it"
+
+
+@pytest.mark.parametrize("method", ["open:k=3", "blend:k=3,theta=0.8", "bdia:gamma=0.9"])
+def test_a_flow_with_alpha_n_zero(method: str) -> None:
+    grid = FLOW.grid(20)
+    frame = "flow" if method.startswith("bdia") else None
+    sampler = Sampler(method, grid, prediction="flow", frame=frame, arithmetic="integer")
+    model, noise = mixture(FLOW, "flow"), grid.noise((16, 2), seed=3)
+    state = sampler.sample(model, noise)
+    back = sampler.invert(model, state)
+    assert torch.equal(back.x, sampler.rounded(noise)) and same(sampler.sample(model, back), state)
+
+
+def test_from_a_bare_picture_the_way_back_from_the_noise_is_exact() -> None:
+    grid = DDPM.grid(20)
+    for method in ("open:k=3", "edict:p=0.93"):
+        sampler, model = Sampler(method, grid, arithmetic="integer"), mixture(DDPM)
+        x_0 = mixture(DDPM).sample_data(8, seed=0)
+        found = sampler.invert(model, x_0)
+        again = sampler.sample(model, found)
+        assert torch.equal(again.x, sampler.rounded(x_0, 0))
+        assert float((again.x - x_0).abs().max()) < 1e-9
+
+
+def test_strides_and_signs_of_zero_make_no_difference() -> None:
+    grid = DDPM.grid(10)
+    sampler = Sampler("blend:k=3", grid, arithmetic="integer")
+    model = digits.denoiser(label=4, dtype=torch.float64)
+    noise = grid.noise((2, 1, 8, 8), seed=5)
+    noise[0, 0, 0, 0] = -1e-30
+    state = sampler.sample(model, noise)
+    assert same(state, sampler.sample(model, noise.transpose(2, 3).contiguous().transpose(2, 3)))
+    back = sampler.invert(model, state)
+    assert same(replace(back, history=back.history[:1], nodes=(10,)),
+                replace(back, history=(sampler.rounded(noise),), nodes=(10,)))  # fmt: skip
+
+
+# ---- quality -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spacing", ["leading", "trailing", "karras", "power:p=1.5"])
+@pytest.mark.parametrize("schedule", ["ddpm", "sd15", "cosine"])
+def test_samples_are_those_of_float64(schedule: str, spacing: str) -> None:
+    chosen = Schedule.preset(schedule)
+    model, measured = mixture(chosen), 0
+    for steps in (10, 50):
+        grid = chosen.grid(steps, spacing)
+        noise = grid.noise((32, 2), seed=0)
+        for method in ("o-belm", "bdia:gamma=1", "blend:k=3,theta=0.8", "blend:k=3,theta=0.6", "open:k=3", "edict"):
+            floats = Sampler(method, grid)
+            if floats.amplification() * 2.0**-52 <= 1e-8:
+                expected = floats.sample(model, noise).x
+                found = Sampler(method, grid, arithmetic="integer").sample(model, noise).x
+                assert float((found - expected).norm() / expected.norm()) < 1e-6, (method, steps)
+                measured += 1
+    assert measured >= 10
+
+
+# ---- refused -----------------------------------------------------------------------------------------------
+
+
+def never(x: Tensor, t: Tensor) -> Tensor:
+    raise AssertionError("the model was called")
+
+
+@pytest.mark.parametrize("method", ["ddim", "adams:m=2"])
+def test_a_method_without_inverse_is_refused(method: str) -> None:
+    with pytest.raises(InputError, match=f"{method} has a_k = 0 and no inverse.*blend:k=3"):
+        Sampler(method, DDPM.grid(10), arithmetic="integer")
+
+
+def test_a_range_that_does_not_fit_is_refused_when_the_sampler_is_made() -> None:
+    with pytest.raises(InputError, match=r"does not fit bdia:gamma=0\.5 on this grid.*use fewer steps"):
+        Sampler("bdia:gamma=0.5", DDPM.grid(100), arithmetic="integer")
+    Sampler("bdia:gamma=0.5", DDPM.grid(50), arithmetic="integer")
+    with pytest.raises(InputError, match=r"\|x\| up to 1000 standard deviations"):
+        Sampler("bdia:gamma=0.5", DDPM.grid(50), arithmetic="integer:bound=1000")
+
+
+def test_an_inversion_from_x_0_alone_that_may_leave_the_range_is_refused_before_the_first_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Sampling fits, and from a state the way back retraces it; from x_0 alone rounding may be amplified too much.
+    words = r"does not fit the inversion of belm:k=4 from x_0 alone.*each rounding is amplified"
+    sampler = Sampler("belm:k=4", DDPM.grid(12, "trailing"), arithmetic="integer")
+    with pytest.raises(InputError, match=words), pytest.warns(AmplificationWarning):
+        sampler.invert(never, torch.zeros(1, 2))
+    # With EDICT the spacings give out first; with less of the range left for rounding it is refused too.
+    sampler = Sampler("edict:p=0.5", DDPM.grid(20), arithmetic="integer")
+    monkeypatch.setattr(lattice, "_STATES", 1 - 1e-12)
+    words = r"the inversion of edict:p=0\.5 from x_0 alone"
+    with pytest.raises(InputError, match=words), pytest.warns(AmplificationWarning):
+        sampler.invert(never, torch.zeros(1, 2))
+
+
+def test_an_inversion_from_x_0_alone_that_does_leave_it_is_an_error() -> None:
+    # The first steps are an approximation, and its error is amplified by 1e17.
+    sampler = Sampler("bdia:gamma=0.5", DDPM.grid(50, "trailing"), arithmetic="integer")
+    x_0 = mixture(DDPM).sample_data(8, seed=0)
+    with pytest.raises(NotFiniteError, match="beyond the range of 2"), pytest.warns(AmplificationWarning):
+        sampler.invert(mixture(DDPM), x_0)
+
+
+def test_an_approximate_inversion_is_refused() -> None:
+    with pytest.raises(InputError, match="approximate inversion is not exact in any arithmetic"):
+        Sampler("open:k=3", DDPM.grid(10), arithmetic="integer").invert(never, torch.zeros(1, 2), approximate=True)
+
+
+@pytest.mark.parametrize("value", [1e12, float("nan"), float("inf")])
+def test_noise_that_does_not_fit_is_refused_before_the_first_call(value: float) -> None:
+    sampler = Sampler("open:k=3", DDPM.grid(10), arithmetic="integer")
+    with pytest.raises(InputError, match=r"too large or not finite: states up to 1\.\d+e\+04 standard deviations fit"):
+        sampler.sample(never, torch.full((1, 2), value, dtype=torch.float64))
+
+
+# ---- the conditions of a state -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def made() -> tuple[Grid, Callable[..., Any], State]:
+    grid = DDPM.grid(10)
+    model = mixture(DDPM)
+    return grid, model, Sampler("blend:k=3", grid, arithmetic="integer").sample(model, grid.noise((4, 2), seed=0))
+
+
+def test_a_state_records_what_its_bits_depend_on(made: Any) -> None:
+    conditions = made[2].conditions
+    expected = {"batch": 4, "device": "cpu", "dtype": "float64", "prediction": "epsilon", "threads": 1,
+                "torch": torch.__version__, "deterministic_algorithms": False}  # fmt: skip
+    assert {**conditions, **expected} == conditions
+    assert {"hardware", "machine", "mkldnn", "matmul_precision", "spacings"} <= set(conditions)
+
+
+def test_a_saved_state_continues_to_the_bit(made: Any, tmp_path: Path) -> None:
+    grid, model, state = made
+    loaded = State.load(state.save(tmp_path / "state.safetensors"))
+    sampler = Sampler("blend:k=3", grid, arithmetic="integer")
+    assert dict(loaded.conditions) == dict(state.conditions) and same(loaded, state)
+    assert torch.equal(sampler.invert(model, loaded).x, sampler.rounded(grid.noise((4, 2), seed=0)))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("torch", "1.0", 'torch is "1.0" there and'),
+        ("device", "cuda", 'device is "cuda" there and "cpu" here'),
+        ("threads", 8, "threads is 8 there and 1 here"),
+        ("batch", 16, r"batch is 16 there and 4 here.*evaluate at a fixed batch size \(integer:batch=…\), or force it"),
+        ("hardware", "Z80", 'hardware is "Z80" there'),
+        ("deterministic_algorithms", True, "deterministic_algorithms is true there and false here"),
+        ("spacings", "0" * 16, 'spacings is "0000000000000000" there'),
+        ("prediction", "v", 'prediction is "v" there and "epsilon" here'),
+        ("dtype", "float16", "the model answers in float64, and answered in float16"),
+    ],
+)
+def test_other_conditions_are_refused_with_the_reason_unless_forced(
+    made: Any, name: str, value: Any, words: str
+) -> None:
+    grid, model, state = made
+    other = replace(state, conditions={**state.conditions, name: value})
+    called: list[int] = []
+
+    def counting(x: Tensor, t: Tensor) -> Tensor:
+        called.append(1)
+        return model(x, t)
+
+    with pytest.raises(InputError, match=words):
+        Sampler("blend:k=3", grid, arithmetic="integer").invert(counting, other)
+    assert len(called) == (name == "dtype"), "only the network itself knows its dtype"
+    forced = Sampler("blend:k=3", grid, arithmetic=Integer(force=True)).invert(model, other)
+    assert same(forced, Sampler("blend:k=3", grid, arithmetic="integer").invert(model, state))
+
+
+def test_threads_and_deterministic_algorithms_are_read_from_torch(made: Any) -> None:
+    grid, _, state = made
+    sampler = Sampler("blend:k=3", grid, arithmetic="integer")
+    torch.use_deterministic_algorithms(True)
+    try:
+        with pytest.raises(InputError, match="deterministic_algorithms is false there and true here"):
+            sampler.invert(never, state)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(InputError, match="threads is 1 there and 2 here"):
+            sampler.invert(never, state)
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_a_part_of_the_batch_is_refused(made: Any) -> None:
+    grid, _, state = made
+    part = replace(state, history=tuple(x[:2] for x in state.history))
+    with pytest.raises(InputError, match="batch is 4 there and 2 here"):
+        Sampler("blend:k=3", grid, arithmetic="integer").invert(never, part)
+
+
+def test_a_float_state_is_refused_and_a_forced_one_rounded(made: Any) -> None:
+    grid, model, _ = made
+    floats = Sampler("blend:k=3", grid).sample(model, grid.noise((4, 2), seed=0))
+    with pytest.raises(InputError, match=r"not made in integer arithmetic.*integer:force=1"):
+        Sampler("blend:k=3", grid, arithmetic="integer").invert(never, floats)
+    forced = Sampler("blend:k=3", grid, arithmetic="integer:force=1")
+    found = forced.invert(model, floats)
+    again = forced.sample(model, found)
+    assert torch.equal(again.x, forced.rounded(floats.x, 0))
+
+
+def test_a_state_that_was_changed_is_refused(made: Any) -> None:
+    grid, _, state = made
+    changed = replace(state, history=(state.x + 1e-13, *state.history[1:]))
+    with pytest.raises(InputError, match="the state was changed: it is no longer on the grid of its integers"):
+        Sampler("blend:k=3", grid, arithmetic="integer").invert(never, changed)
+
+
+def test_a_float_sampler_continues_an_integer_state(made: Any) -> None:
+    grid, model, state = made
+    back = Sampler("blend:k=3", grid).invert(model, state)
+    assert float((back.x - grid.noise((4, 2), seed=0)).abs().max()) < 1e-9
+    assert not back.conditions
+
+
+def kernels_that_differ_by_place(model: Model) -> Model:
+    """A model whose answers depend on the place of a sample in its batch, as those of real kernels may."""
+    return lambda x, t: model(x, t) * (1 + 1e-9 * torch.arange(len(x), dtype=x.dtype).reshape(-1, 1, 1, 1))
+
+
+# ---- a fixed batch size ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_bits_do_not_depend_on_how_many_are_asked_for(dtype: torch.dtype) -> None:
+    grid = DDPM.grid(8)
+    model = digits.denoiser(label=7, guidance=3.0, dtype=dtype)
+    sampler = Sampler("blend:k=3", grid, arithmetic="integer:batch=4")
+    noise = grid.noise((6, 1, 8, 8), seed=0)
+    whole = sampler.sample(model, noise)
+    for n in (1, 3, 4, 5):
+        part = sampler.sample(model, noise[:n])
+        assert torch.equal(part.x, whole.x[:n]), n
+        assert torch.equal(sampler.invert(model, part).x, sampler.rounded(noise[:n]))
+    # A part of a stored state goes back on its own: the model sees what it saw.
+    cut = replace(whole, history=tuple(x[:3] for x in whole.history))
+    assert torch.equal(sampler.invert(model, cut).x, sampler.rounded(noise[:3]))
+
+
+def test_without_it_they_do() -> None:
+    grid = DDPM.grid(8)
+    model = digits.denoiser(label=7, guidance=3.0)
+    sampler = Sampler("blend:k=3", grid, arithmetic="integer")
+    noise = grid.noise((16, 1, 8, 8), seed=0)
+    assert not torch.equal(sampler.sample(model, noise[:1]).x, sampler.sample(model, noise).x[:1])
+
+
+def test_samples_cut_from_the_middle_of_a_batch_know_where_they_were() -> None:
+    grid = DDPM.grid(8)
+    noise = grid.noise((7, 1, 8, 8), seed=0)
+    model = kernels_that_differ_by_place(digits.denoiser(label=7))
+    sampler = Sampler("blend:k=3", grid, arithmetic="integer:batch=3")
+    state = sampler.sample(model, noise)
+    for cut in (slice(3, 6), slice(1, 2), slice(1, 3), slice(2, 7), slice(4, 4)):
+        back = sampler.invert(model, state[cut])
+        assert torch.equal(back.x, sampler.rounded(noise[cut])), cut
+        assert same(sampler.sample(model, back), state[cut]) and back.conditions == state[cut].conditions
+    lost = replace(state[1:2], conditions=state.conditions)
+    assert not torch.equal(sampler.invert(model, lost).x, sampler.rounded(noise[1:2])), "the place is of consequence"
+    assert state[1:][2:].conditions == state.conditions and state[3:][1:].conditions["place_in_batch"] == 1
+
+
+def test_samples_joined_again_follow_each_other_in_the_models_batches() -> None:
+    grid = DDPM.grid(8)
+    noise = grid.noise((4, 1, 8, 8), seed=0)
+    model = digits.denoiser(label=7)
+    sampler = Sampler("blend:k=3", grid, arithmetic="integer:batch=3")
+    state = sampler.sample(model, noise)
+    assert same(State.joined([state[n : n + 1] for n in range(4)]), state)
+    assert State.joined([state[1:2], state[2:]]).conditions == state[1:].conditions
+    with pytest.raises(InputError, match=r"the same conditions: place_in_batch is 1 there and 2 here"):
+        State.joined([state[:1], state[2:]])
+    single = Sampler("blend:k=3", grid, arithmetic="integer:batch=1")
+    parts = [single.sample(model, noise[n : n + 1]) for n in range(4)]
+    assert same(State.joined(parts), single.sample(model, noise)), "with batches of one nothing depends on the place"
+    with pytest.raises(InputError, match="batch is 1 there and 3 here"):
+        State.joined([parts[0], state[:1]])
+
+
+def test_a_model_that_varies_with_time() -> None:
+    grid = DDPM.grid(10)
+    model = guided_along(digits.denoiser(label=7), digits.denoiser(), ramp(1.0, 3.0), grid)
+    sampler = Sampler("blend:k=3", grid, arithmetic="integer")
+    noise = grid.noise((2, 1, 8, 8), seed=0)
+    state = sampler.sample(model, noise)
+    assert torch.equal(sampler.invert(model, state).x, sampler.rounded(noise))
+    assert float((state.x - Sampler("blend:k=3", grid).sample(model, noise).x).abs().max()) < 1e-4
