@@ -96,12 +96,12 @@ def _largest_product(matrices: FloatArray) -> float:
 def _run(sampler: Sampler, x: FloatArray, predict: Predict, downwards: bool) -> FloatArray:
     """The state at the other end; a run from the data starts from x_0 alone."""
     table, steps = sampler.table, sampler.grid.steps
-    assert isinstance(table, Table)
+    assert isinstance(table, Table) and sampler.relations is not None
     if downwards:
         A, B = table.x_form()
         relations = way_down(A.tolist(), B.tolist(), steps, 0)
     else:
-        relations = sampler.upward(0, steps, None, approximate=not sampler.method.has_inverse)
+        relations = sampler.relations.upward(0, steps, None, approximate=not sampler.method.has_inverse)
     with np.errstate(all="ignore"):
         *_, (_, end) = march(relations, [x], [], predict, table.k)
     return np.asarray(end)
