@@ -48,7 +48,7 @@ generate: $(BIN)/.ready ## write belm_runtime/_generated from the derivations
 check: $(BIN)/.ready ## compare belm_runtime/_generated with the derivations
 	$(BIN)/belm generate --check
 
-bench: $(BIN)/.ready ## measure: round trips, bounds, stability, integers, gradients, a step, tasks, audits (figures; 1 h)
+bench: $(BIN)/.ready ## measure: round trips, bounds, stability, integers, gradients, a step, tasks, audits, designs (figures; 1 h)
 	$(BIN)/python benchmarks/round_trip.py
 	$(BIN)/python benchmarks/convergence_bound.py
 	$(BIN)/python benchmarks/stability_figure.py
@@ -63,6 +63,8 @@ bench: $(BIN)/.ready ## measure: round trips, bounds, stability, integers, gradi
 	$(BIN)/belm bench editing
 	$(BIN)/belm bench bare-inversion
 	$(BIN)/belm bench audit-schedulers --out docs/images/audit-differences.png
+	$(BIN)/python benchmarks/design.py --json benchmarks/design.json --out docs/images/design-pareto.png
+	$(BIN)/python benchmarks/exponential.py
 
 docs: $(BIN)/.ready ## build the documentation into site/, warnings are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

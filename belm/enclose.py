@@ -51,7 +51,7 @@ def prepare(method: Method | str, grid: Grid, frame: Frame | str | None = None) 
     Raises:
         InputError: a frame that is not finite on this grid.
     """
-    method = methods.parse(method)
+    method = methods.parse(method, grid.steps)
     return Setting(method, frame_on(method, grid, frame), *_levels(grid))
 
 

@@ -155,6 +155,11 @@ class Flow:
     def __init__(self, shift: float, resolution: int) -> None:
         self.shift, self.resolution = shift, resolution
 
+    @property
+    def least(self) -> float:
+        """The first training time, 1/resolution shifted."""
+        return self.shift / (self.resolution - 1 + self.shift)
+
     def levels(self, t: FloatArray) -> Levels:
         """1 − t and t."""
         return 1 - t, t + 0.0

@@ -5,6 +5,10 @@ families, their parameters, ranges and coefficient functions come from the gener
 declared here.
 
     methods.blend(k=3, theta="4/5") == methods.parse("blend:k=3,theta=0.8")
+
+One name stands for a member that depends on the number of steps N of the grid: ``designed`` is
+``blend:k=3,theta=(N/(N + 10))^2``, the outcome of `belm design`. Its parasitic roots have modulus N/(N + 10), so
+inversion amplifies them by 1 + 10/N a step and by less than e^10 over all N steps, however many there are.
 """
 
 from __future__ import annotations
@@ -22,6 +26,10 @@ from belm_runtime.frame import Frame
 from belm_runtime.number import exact
 
 Number = int | float | str | Fraction
+
+#: The name of the method that `belm design` found, and the exponent e^m that bounds its growth in inversion.
+DESIGNED = "designed"
+DAMPING = 10
 
 
 @dataclass(frozen=True)
@@ -95,14 +103,27 @@ class Method:
         return getattr(module, self._member["function"])(*(values[name] for name in self._member["arguments"]))
 
 
-def parse(method: Method | str) -> Method:
+def designed(steps: int) -> Method:
+    """The designed method on a grid of so many steps."""
+    return make("blend", k=3, theta=Fraction(steps, steps + DAMPING) ** 2)
+
+
+def parse(method: Method | str, steps: int | None = None) -> Method:
     """The method a string names.
+
+    Args:
+        method: a string, or a method, returned as it is.
+        steps: N of the grid, which ``designed`` depends on.
 
     Raises:
         InputError: unknown family or parameter, value outside its range; the message says what would be right.
     """
     if isinstance(method, Method):
         return method
+    if str(method).strip() == DESIGNED:
+        if steps is None:
+            raise InputError("the method 'designed' depends on the number of steps; at 50 it is blend:k=3,theta=25/36")
+        return designed(steps)
     family, values = read(str(method))
     return make(family, **values)
 

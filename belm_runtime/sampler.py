@@ -83,7 +83,7 @@ class Sampler:
         """
         if prediction not in PREDICTIONS:
             raise unknown("prediction", prediction, PREDICTIONS)
-        self.method, self.grid, self.prediction = parse(method), grid, prediction
+        self.method, self.grid, self.prediction = parse(method, grid.steps), grid, prediction
         options, self.dtype = read_arithmetic(arithmetic)
         self.arithmetic, self.progress = str(arithmetic), progress
         self.table: Table | StageTable = coefficients(self.method, grid, frame=frame, start=start)

@@ -176,8 +176,8 @@ class Schedule:
 
         Args:
             steps: N ≥ 1.
-            spacing: "leading" (default), "trailing" (the flow's default), "linspace", "logsnr", "karras" or
-                "power:p=1.5"; see `belm_runtime.spacing`.
+            spacing: "leading" (default), "trailing" (the flow's default), "linspace", "logsnr", "karras",
+                "designed" or "power:p=1.5"; see `belm_runtime.spacing`.
             end: what node 0 is. "zero": clean data, alpha = 1, sigma = 0. "first": the first training node.
                 Its timestep is 0 either way.
 

@@ -155,7 +155,7 @@ def coefficients(
     Raises:
         InputError: unknown names; a frame that is not finite on this grid.
     """
-    method = methods.parse(method)
+    method = methods.parse(method, grid.steps)
     chosen = frame_on(method, grid, frame)
     if start not in STARTS:
         raise unknown("start", start, STARTS)

@@ -135,6 +135,19 @@ def blend(k: int, theta: Expr) -> Relation:
     return interpolatory(f"blend:k={k},theta={theta}", FLOW, a, parameters=free)
 
 
+def echo(k: int, theta: Expr) -> Relation:
+    """Adams–Bashforth with an echo of the oldest step: X_{i-1} - X_i = -theta(X_{i+k-2} - X_{i+k-1}) + slopes.
+
+    rho = (z - 1)(z^{k-1} + theta): all parasitic roots have one modulus; theta = 1 is symmetric in time.
+    """
+    a = [sp.Integer(0)] * k
+    a[0] += 1
+    a[-2] -= theta
+    a[-1] += theta
+    free = (theta,) if isinstance(theta, sp.Symbol) else ()
+    return interpolatory(f"echo:k={k},theta={theta}", FLOW, tuple(a), parameters=free)
+
+
 def bdia(gamma: Expr) -> Relation:
     """BDIA: a = (1 - g, g) with g = gamma·w_{i+1}/w_{i-1}, in every frame (alpha ratios in the noise frame)."""
     w = weights(2)
@@ -195,6 +208,8 @@ FAMILIES: dict[str, Family] = {
                "a = (0, …, 0, 1); b integrates f exactly for degree <= k - 2."),
         Family("blend", (_K, _real("theta", 0, 1, "0.8", open_low=True)), FLOW, blend, "this project",
                "a = (1 - theta, 0, …, 0, theta); b integrates f exactly for degree <= k - 2."),
+        Family("echo", (_K, _real("theta", 0, 1, "0.8", open_low=True)), FLOW, echo, "this project",
+               "a = (1, 0, …, 0, -theta, theta); b integrates f exactly for degree <= k - 2."),
         Family("adams", (_M,), FLOW, adams, "Adams–Bashforth; Hairer, Nørsett, Wanner, III.1 and III.5",
                "a = (1, 0, …, 0); b integrates f exactly for degree <= m - 1."),
         Family("belm", (_K,), NOISE, belm, "BELM, A.4 and A.5",

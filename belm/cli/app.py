@@ -13,6 +13,7 @@ from belm.cli import (
     bench,
     catalogue,
     demonstrate,
+    design,
     edit,
     generate,
     interpolate,
@@ -49,6 +50,9 @@ app.command("table", epilog="Example: belm table o-belm --schedule sd15 --steps 
 app.command("generate", epilog="Example: belm generate --check")(generate.generate)
 app.command("verify", epilog="Example: belm verify --method o-belm --schedule sd15 --steps 50")(verify.verify)
 app.command("check", epilog="Example: belm check derivations/certificates/proposition-5.json")(verify.check)
+app.command("design", epilog="Example: belm design --family blend --k 3 --budget 256 --seed 0 --out design")(
+    design.design
+)
 app.command("audit", epilog="Example: belm audit diffusers:DDIMScheduler --schedule sd15 --set clip_sample=false")(
     audit.audit
 )

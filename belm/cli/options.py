@@ -11,7 +11,9 @@ import typer
 
 from belm_runtime.errors import unknown
 
-MethodName = Annotated[str, typer.Argument(metavar="METHOD", help="A method, e.g. o-belm or blend:k=3,theta=0.8.")]
+MethodName = Annotated[
+    str, typer.Argument(metavar="METHOD", help="A method, e.g. designed, o-belm or blend:k=3,theta=0.8.")
+]
 ScheduleName = Annotated[str, typer.Option("--schedule", help="sd15, ddpm, cosine, flow, or flow:shift=3.")]
 OwnSchedule = Annotated[
     str | None, typer.Option("--schedule", help="For digits: ddpm, the one that it was trained on; a pipeline has one.")
@@ -21,7 +23,7 @@ Spacing = Annotated[
     str | None,
     typer.Option(
         "--spacing",
-        help="leading, trailing, linspace, logsnr, karras or power:p=1.5; default leading (flow: trailing).",
+        help="leading, trailing, linspace, logsnr, karras, designed or power:p=1.5; default leading (flow: trailing).",
     ),
 ]
 FrameName = Annotated[

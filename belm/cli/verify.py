@@ -125,7 +125,7 @@ def _enclose(method: str, schedule: str, steps: int, spacing: str | None, frame:
     with bar("multiplying companion matrices") as report:
         found = enclosures(method, grid, frame=frame, progress=report)
     record = {
-        "method": str(parse(method)), "frame": found.pop("frame"), "schedule": grid.schedule,
+        "method": str(parse(method, steps)), "frame": found.pop("frame"), "schedule": grid.schedule,
         "spacing": grid.spacing, "steps": steps, **found,
     }  # fmt: skip
     if format == "json":

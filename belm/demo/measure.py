@@ -61,7 +61,7 @@ class Plan:
 
     def steps(self, method: str, calls: int) -> int:
         """Steps that `calls` model calls pay for."""
-        return calls // 2 if methods.parse(method).stages else calls
+        return calls // 2 if methods.parse(method, calls).stages else calls
 
     def grid(self, method: str, calls: int) -> Grid:
         """The method's grid for that many model calls."""

@@ -110,7 +110,7 @@ def _invert(scheduler: Any, inverse: Any, steps: int) -> Run | None:
 def _has_inverse(scheduler: Any) -> bool:
     from belm_runtime.methods import parse
 
-    return parse(scheduler.config["method"]).has_inverse
+    return parse(scheduler.config["method"], steps=1).has_inverse
 
 
 def _grid(scheduler: Any, times: np.ndarray) -> Grid:

@@ -23,7 +23,7 @@ from typing_extensions import Self
 
 from belm_runtime.errors import InputError, unknown
 from belm_runtime.frame import Frame
-from belm_runtime.methods import parse
+from belm_runtime.methods import DESIGNED, parse
 from belm_runtime.pipelines.loop import Loop
 from belm_runtime.run import described
 from belm_runtime.sampler import ARITHMETIC
@@ -61,7 +61,8 @@ class MultistepScheduler(Loop, SchedulerMixin, ConfigMixin):
 
     def _check_settings(self) -> None:
         """Refuse wrong names early, and write method and frame in the one way that JSON can hold."""
-        method, frame = parse(self.config.method), self.config.frame
+        # The designed method is known by its name until there is a grid.
+        method, frame = parse(self.config.method, steps=1), self.config.frame
         if method.stages:
             raise InputError(
                 f"{method} calls the model twice a step, but a pipeline calls it once; use open:k=3 or blend:k=3"
@@ -71,7 +72,8 @@ class MultistepScheduler(Loop, SchedulerMixin, ConfigMixin):
                 raise unknown(name, self.config[name], known)
         # The config names its class from the start, and leaves nothing to the defaults of schedulers made from it.
         self.register_to_config(
-            method=str(method), frame=None if frame is None else str(Frame.parse(frame)),
+            method=DESIGNED if self.config.method == DESIGNED else str(method),
+            frame=None if frame is None else str(Frame.parse(frame)),
             _class_name=type(self).__name__, _use_default_values=[],
         )  # fmt: skip
 

@@ -43,6 +43,7 @@ LISTED: tuple[tuple[str, dict[str, str]], ...] = (
     ("ddim", {}), ("edict", {"p": "0.93"}), ("bdia", {"gamma": "0.5"}), ("bdia", {"gamma": "1"}), ("o-belm", {}),
     *(("open", {"k": str(k)}) for k in range(2, 6)),
     *(("blend", {"k": str(k), "theta": "0.8"}) for k in range(2, 6)),
+    *(("echo", {"k": str(k), "theta": theta}) for k in (3, 4) for theta in ("0.8", "1")),
     *(("adams", {"m": str(m)}) for m in range(1, 5)),
     *(("belm", {"k": str(k)}) for k in range(2, 6)),
 )  # fmt: skip

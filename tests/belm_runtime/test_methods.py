@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from belm_runtime import InputError, methods
+from belm_runtime import InputError, Sampler, Schedule, coefficients, methods
 from belm_runtime.methods import Method, make, parse
 
 STEPS = {f"h{j}": Fraction(j + 2, 7) for j in range(1, 6)}
@@ -134,3 +134,17 @@ def test_one_function_serves_fractions_floats_and_arrays(text: str) -> None:
 def test_a_method_is_a_plain_record() -> None:
     assert Method("open", (("k", Fraction(3)),)) == methods.open(k="3")
     assert methods.edict().stages[0] == ("x_inter", ("x", "f(y)")) and methods.open(k=3).stages == ()
+
+
+def test_the_designed_method_knows_the_number_of_steps() -> None:
+    assert str(parse("designed", 10)) == "blend:k=3,theta=0.25" and str(parse("designed", 90)) == "blend:k=3,theta=0.81"
+    with pytest.raises(InputError, match="depends on the number of steps"):
+        parse("designed")
+    grid = Schedule.preset("sd15").grid(10, "designed")
+    assert Sampler("designed", grid).method == coefficients("designed", grid).method == parse("blend:k=3,theta=1/4")
+
+
+@pytest.mark.parametrize("preset", ["sd15", "ddpm"])
+def test_the_designed_pair_inverts_without_a_warning_at_any_number_of_steps(preset: str) -> None:
+    for steps in (10, 50, 200, 800):
+        assert Sampler("designed", Schedule.preset(preset).grid(steps, "designed")).amplification() < 1e5

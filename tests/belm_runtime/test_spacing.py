@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 
 import mpmath
 import numpy as np
@@ -192,3 +193,36 @@ def test_real_valued_spacings_may_have_more_steps_than_the_schedule() -> None:
 
 def test_whole_steps_may_come_from_numpy() -> None:
     assert Schedule.preset("ddpm").grid(np.int64(10)) == Schedule.preset("ddpm").grid(10)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("preset", ["sd15", "ddpm", "cosine", "flow:shift=3"])
+@pytest.mark.parametrize("steps", [1, 2, 10, 100, 500])
+def test_designed_nodes_are_geometric_in_their_mobius_coordinate(preset: str, steps: int) -> None:
+    schedule = Schedule.preset(preset)
+    grid = schedule.grid(steps, "designed")
+    small, large = (mpmath.mpf(str(bend)) for bend in spacings.BENDS)
+    sbar = [mpmath.mpf(float(value)) for value in grid.sbar[1:]]
+    bent = [large if mpmath.isinf(s) else (s + small) / (1 + s / large) for s in sbar]
+    ratios = [after / before for before, after in pairwise(bent)]
+    assert all(abs(ratio / ratios[0] - 1) < 1e-9 for ratio in ratios)
+    least = 1 / (1 + 999 / mpmath.mpf(3)) if "flow" in preset else schedule.steps_offset
+    lowest = float(schedule.alpha_sigma(float(least))[1] / schedule.alpha_sigma(float(least))[0])
+    if steps > 1 and sbar[0] > lowest * (1 + 1e-9):
+        # Not held up by the least timestep: sbar = 0 continues the geometric sequence.
+        assert abs(bent[0] / small / ratios[0] - 1) < 1e-9
+    elif steps > 1:
+        assert abs(float(sbar[0]) / lowest - 1) < 1e-9 and bent[0] / small >= ratios[0] * (1 - 1e-9)
+    last = schedule.domain[1]
+    assert grid.timesteps[-1] == last and (grid.alpha[-1], grid.sigma[-1]) == schedule.alpha_sigma(last)
+
+
+def test_designed_reaches_zero_terminal_snr() -> None:
+    schedule = Schedule.from_alphas_cumprod([0.99, 0.7, 0.4, 0.1, 0.0])
+    grid = schedule.grid(4, "designed")
+    assert (grid.alpha[-1], grid.sigma[-1], grid.timesteps[-1]) == (0.0, 1.0, 4.0)
+    assert (np.diff(grid.timesteps[1:]) > 0).all()
+
+
+def test_designed_refuses_a_schedule_that_ends_before_it_starts() -> None:
+    with pytest.raises(InputError, match="starts at timestep 3"):
+        Schedule.from_betas([0.1, 0.1], steps_offset=3).grid(5, "designed")

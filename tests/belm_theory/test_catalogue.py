@@ -171,6 +171,18 @@ def test_every_member_is_consistent(name: str, shape: dict) -> None:
     assert sum(x * s for x, s in zip(a, nodes, strict=True)) + sum(x * s for x, s in zip(b, h, strict=False)) == 0
 
 
+@pytest.mark.parametrize(("k", "bashforth"), [(2, [1]), (3, [3, -1]), (4, [23, -16, 5]), (5, [55, -59, 37, -9])])
+def test_echo_is_adams_bashforth_and_its_mirror_image(k: int, bashforth: list[int]) -> None:
+    theta = sp.Rational(2, 3)
+    echo = method("echo", k=k, theta=theta)
+    ones = {step: sp.Integer(1) for step in echo.h}
+    # The textbook weights of the newest step, and the same read backwards for the oldest.
+    weights = [sp.Rational(w, sum(bashforth)) for w in bashforth]
+    both = [-(new + theta * old) for new, old in zip(weights, weights[::-1], strict=True)]
+    assert [b.subs(ones) for b in echo.b] == both
+    assert [a for a in echo.a if a != 0] == ([1 - theta, theta] if k == 2 else [1, -theta, theta])
+
+
 def test_families_parameters_and_frames() -> None:
     described = {
         name: (f.frame, [(p.name, p.symbol is None, p.low, p.high, p.open_low, p.default) for p in f.parameters])
@@ -184,6 +196,7 @@ def test_families_parameters_and_frames() -> None:
         "o-belm": (NOISE, []),
         "open": (FLOW, [k]),
         "blend": (FLOW, [k, ("theta", False, 0, 1, True, sp.Rational(4, 5))]),
+        "echo": (FLOW, [k, ("theta", False, 0, 1, True, sp.Rational(4, 5))]),
         "adams": (FLOW, [m]),
         "belm": (NOISE, [k]),
     }

@@ -33,6 +33,8 @@ TABLE = [
     ("open", {"k": 5}, 4, 4),
     *(("blend", {"k": k, "theta": "4/5"}, k - 1, k - 1) for k in range(2, 6)),
     *(("blend", {"k": k}, k - 1, k - 1) for k in range(2, 5)),
+    *(("echo", {"k": k, "theta": "4/5"}, k - 1, k - 1) for k in range(2, 6)),
+    *(("echo", {"k": k, "theta": "1"}, k - 1, k - k % 2) for k in range(2, 6)),
     *(("adams", {"m": m}, m, m) for m in range(1, 5)),
     *(("belm", {"k": k}, 2 * k - 2, 2 * k - 2) for k in range(2, 6)),
 ]

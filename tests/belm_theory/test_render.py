@@ -20,8 +20,8 @@ from belm_theory.xform import levels
 
 CASES = [
     ("ddim", {}), ("edict", {}), ("edict", {"p": "93/100"}), ("bdia", {}), ("bdia", {"gamma": "1"}), ("o-belm", {}),
-    ("open", {"k": "3"}), ("blend", {"k": "3"}), ("blend", {"k": "2", "theta": "4/5"}), ("adams", {"m": "2"}),
-    ("belm", {"k": "2"}),
+    ("open", {"k": "3"}), ("blend", {"k": "3"}), ("blend", {"k": "2", "theta": "4/5"}), ("echo", {"k": "3"}),
+    ("adams", {"m": "2"}), ("belm", {"k": "2"}),
 ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -178,7 +179,7 @@ def test_a_run_is_the_samplers(method: str, steps: int, prediction: str) -> None
 # ---- grids of one's own --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("spacing", ["logsnr", "karras", "power:p=1.5"])
+@pytest.mark.parametrize("spacing", ["designed", "logsnr", "karras", "power:p=1.5"])
 def test_the_projects_own_spacings(spacing: str) -> None:
     scheduler = BELMScheduler(**SD15, timestep_spacing=spacing, method="open:k=3")
     scheduler.set_timesteps(10)
@@ -189,6 +190,20 @@ def test_the_projects_own_spacings(spacing: str) -> None:
     assert scheduler.state.grid == grid.fingerprint
     back = scheduler.inverse(scheduler.state)
     assert float((run(back, back.first) - noise()).abs().max()) < 1e-10
+
+
+def test_the_designed_pair_by_name(tmp_path: Path) -> None:
+    BELMScheduler(**SD15, timestep_spacing="designed", method="designed").save_pretrained(tmp_path)
+    scheduler = BELMScheduler.from_pretrained(tmp_path)
+    assert (scheduler.config.method, scheduler.config.timestep_spacing) == ("designed", "designed")
+    for steps, theta in ((10, "0.25"), (40, "0.64")):
+        # The method follows the number of steps, the nodes lie at or above the last training timestep.
+        scheduler.set_timesteps(steps)
+        assert scheduler.timesteps[0] == 999 and scheduler.timesteps[-1] >= SD15["steps_offset"]
+        run(scheduler, noise())
+        assert scheduler.state.method == f"blend:k=3,theta={theta}"
+        back = scheduler.inverse(scheduler.state)
+        assert float((run(back, back.first) - noise()).abs().max()) < 1e-10
 
 
 def test_custom_timesteps() -> None:

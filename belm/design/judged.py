@@ -1,0 +1,87 @@
+"""What is wanted of a design, computed from the rows of its judgement.
+
+A row holds problem, guidance, schedule, grid, calls, method, and the errors measured. A run that overflowed counts as
+`OVERFLOW`, so that it cannot improve a mean.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+Row = Mapping[str, Any]
+#: What an error counts as where the run overflowed.
+OVERFLOW = 1e6
+_SETTING = ("problem", "guidance", "schedule", "calls")
+#: The pipeline's usual grid, the designed pair and the member of the same family for a bare x_0.
+USUAL, DESIGNED, NEUTRAL = "leading", "designed", "echo:k=4,theta=1"
+
+
+def ratios(
+    rows: Sequence[Row], what: str, ours: tuple[str, str], other: tuple[str, str]
+) -> dict[tuple[Any, ...], float]:
+    """Our error over the other's, by (problem, guidance, schedule, calls).
+
+    Args:
+        rows: the judgement.
+        what: ``generation`` or ``seed``.
+        ours: method and grid.
+        other: method and grid.
+    """
+    mine, theirs = (
+        {tuple(r[key] for key in _SETTING): _value(r[what]) for r in rows if (r["method"], r["grid"]) == pair}
+        for pair in (ours, other)
+    )
+    return {setting: value / theirs[setting] for setting, value in mine.items()}
+
+
+def geometric(values: Iterable[float]) -> float:
+    """The geometric mean."""
+    logs = [math.log(value) for value in values]
+    return math.exp(sum(logs) / len(logs))
+
+
+def balanced(found: Mapping[tuple[Any, ...], float]) -> float:
+    """The geometric mean in which all mixtures together weigh as much as each trained model."""
+    kinds: dict[str, list[float]] = {}
+    for (problem, *_), value in found.items():
+        kinds.setdefault(problem.split()[0], []).append(value)
+    return geometric(geometric(values) for values in kinds.values())
+
+
+def targets(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Every wanted figure: what, its value, the bound, and whether it is met."""
+    found = []
+
+    def add(what: str, values: Mapping[tuple[Any, ...], float], bound: float, worst: bool = False) -> None:
+        value = max(values.values()) if worst else balanced(values)
+        found.append({"what": what, "value": value, "wanted": f"<= {bound:g}", "met": value <= bound,
+                      "kinds": _by_kind(values)})  # fmt: skip
+
+    grids = sorted({row["grid"] for row in rows}, key=lambda name: name == DESIGNED)
+    for grid in grids:
+        same = ("generation", (DESIGNED, grid))
+        add(f"generation, designed / o-belm, both on {grid}", ratios(rows, *same, ("o-belm", grid)), 0.6)
+        add(f"generation, designed / adams:m=2, both on {grid}", ratios(rows, *same, ("adams:m=2", grid)), 0.95)
+    pair = ratios(rows, "generation", (DESIGNED, DESIGNED), ("o-belm", USUAL))
+    add(f"generation, designed on designed / o-belm on {USUAL}", pair, 0.25)
+    add("the same, worst case", pair, 1.05, worst=True)
+    for grid in grids:
+        for other in ("o-belm", "ddim"):
+            add(f"seed from x_0, {NEUTRAL} / {other}, both on {grid}",
+                ratios(rows, "seed", (NEUTRAL, grid), (other, grid)), 0.5)  # fmt: skip
+    return found
+
+
+def _by_kind(values: Mapping[tuple[Any, ...], float]) -> dict[str, float]:
+    kinds: dict[str, list[float]] = {}
+    for (problem, guidance, schedule, calls), value in values.items():
+        for key in (problem.split()[0], f"{problem.split()[0]}, {schedule}", f"{problem.split()[0]}, {calls} calls",
+                    f"{problem.split()[0]}, guidance {guidance:g}"):  # fmt: skip
+            kinds.setdefault(key, []).append(value)
+    return {key: geometric(found) for key, found in kinds.items()}
+
+
+def _value(error: float | None) -> float:
+    return OVERFLOW if error is None or not math.isfinite(error) else min(error, OVERFLOW)

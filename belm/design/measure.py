@@ -1,0 +1,125 @@
+"""Errors of a sampler on problems in both directions, and what is exact about it on Gaussian data.
+
+The relations are the sampler's own, and `belm_runtime.recurrence.march` runs them: only the states are numpy stacks.
+
+    generation error    RMS distance of x_0 from the ODE's solution from the same x_N
+    seed error          RMS distance of the noise that inversion recovers from a bare x_0 of the ODE
+    gaussian error      the same two for data N(0, c²), where x is multiplied by sqrt(V_0/V_N) exactly
+    growth              the largest product of step matrices with the slopes of data N(0, c²) in them: how much a
+                        perturbation of the states can grow, parasitic modes included
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from belm.design.problems import FloatArray, Problem
+from belm_runtime.recurrence import march, way_down
+from belm_runtime.sampler import Sampler
+from belm_runtime.table import Table
+
+#: Deviations of the Gaussian test problems: from finer than any step to the size of the noise.
+DEVIATIONS = np.array([0.05, 0.2, 1.0])
+#: What a run that overflows counts as.
+LARGEST = 1e3
+
+Predict = Callable[[Any, int], Any]
+
+
+def generation_error(sampler: Sampler, problem: Problem) -> float:
+    """The geometric mean over the stack of the RMS error at x_0."""
+    end = _run(sampler, problem.noise, _eps(sampler, problem), downwards=True)
+    return _geometric(end - problem.solution(*_top(sampler)))
+
+
+def seed_error(sampler: Sampler, problem: Problem) -> float:
+    """The geometric mean over the stack of the RMS error of the noise recovered from x_0 alone."""
+    begin = problem.solution(*_top(sampler))
+    return _geometric(_run(sampler, begin, _eps(sampler, problem), downwards=False) - problem.noise)
+
+
+def gaussian_errors(sampler: Sampler) -> tuple[FloatArray, FloatArray]:
+    """Errors of generation and of the seed for data N(0, c²), c in `DEVIATIONS`, from x_N = 1 and its x_0."""
+    alpha, sigma = sampler.grid.alpha, sampler.grid.sigma
+    variance = (alpha[:, None] * DEVIATIONS) ** 2 + sigma[:, None] ** 2
+
+    def predict(x: FloatArray, node: int) -> FloatArray:
+        return sigma[max(node, 1)] * x / variance[max(node, 1)]
+
+    noise = np.ones_like(DEVIATIONS)
+    data = noise * np.sqrt(variance[0] / variance[-1])
+    down = _run(sampler, noise, predict, downwards=True) - data
+    return np.abs(down), np.abs(_run(sampler, data, predict, downwards=False) - noise)
+
+
+def growth(sampler: Sampler, direction: str) -> float:
+    """The largest norm in x of a product of step matrices with slopes, over `DEVIATIONS`.
+
+    Args:
+        sampler: of a relation.
+        direction: ``sampling`` or ``inversion``.
+    """
+    table = sampler.table
+    assert isinstance(table, Table)
+    A, B = (np.asarray(values, dtype=float) for values in table.x_form())
+    n, k = A.shape
+    rows = np.arange(n - k + 1, 0, -1)
+    if not len(rows):
+        return 1.0
+    alpha, sigma, largest = table.grid.alpha, table.grid.sigma, 1.0
+    for c in DEVIATIONS:
+        slope = sigma / ((alpha * c) ** 2 + sigma**2)
+        matrices = np.zeros((len(rows), k, k))
+        matrices[:, 1:, :-1] = np.eye(k - 1)
+        matrices[:, 0, :] = A[rows - 1]
+        matrices[:, 0, :-1] += B[rows - 1] * slope[rows[:, None] + np.arange(k - 1)]
+        if direction == "inversion":
+            matrices[:] = np.linalg.inv(matrices[::-1])
+        largest = max(largest, _largest_product(matrices))
+    return largest
+
+
+def _largest_product(matrices: FloatArray) -> float:
+    products, largest = np.empty_like(matrices), 1.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        for n, matrix in enumerate(matrices):
+            products[:n] = matrix @ products[:n]
+            products[n] = matrix
+            largest = max(largest, float(np.abs(products[: n + 1]).sum(-1).max()))
+    return largest if math.isfinite(largest) else math.inf
+
+
+def _run(sampler: Sampler, x: FloatArray, predict: Predict, downwards: bool) -> FloatArray:
+    """The state at the other end; a run from the data starts from x_0 alone."""
+    table, steps = sampler.table, sampler.grid.steps
+    assert isinstance(table, Table) and sampler.relations is not None
+    if downwards:
+        A, B = table.x_form()
+        relations = way_down(A.tolist(), B.tolist(), steps, 0)
+    else:
+        relations = sampler.relations.upward(0, steps, None, approximate=not sampler.method.has_inverse)
+    with np.errstate(all="ignore"):
+        *_, (_, end) = march(relations, [x], [], predict, table.k)
+    return np.asarray(end)
+
+
+def _eps(sampler: Sampler, problem: Problem) -> Predict:
+    alpha, sigma = sampler.grid.alpha.tolist(), sampler.grid.sigma.tolist()
+    # A bare x_0 is inverted by calling the model at (x_0, timesteps[1]), as in `belm_runtime.start`.
+    return lambda x, node: problem.epsilon(x, alpha[max(node, 1)], sigma[max(node, 1)])
+
+
+def _top(sampler: Sampler) -> tuple[float, float]:
+    return float(sampler.grid.alpha[-1]), float(sampler.grid.sigma[-1])
+
+
+def _geometric(errors: FloatArray) -> float:
+    """The geometric mean over the stack of root mean squares, each at most `LARGEST`."""
+    with np.errstate(all="ignore"):
+        each = np.sqrt((errors**2).mean(axis=(1, 2)))
+    each = np.where(np.isfinite(each), np.minimum(each, LARGEST), LARGEST)
+    return float(np.exp(np.log(each).mean()))
