@@ -7,6 +7,7 @@ which starts them here. Either way each makes its own shards of one folder; see 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -141,6 +142,9 @@ def place_among() -> tuple[int, int, int]:
 
 
 def _child(rank: int, job: Job, processes: int) -> None:
+    # It is interrupted when its parent dies, also where the shell lets background jobs ignore that (nohup, &).
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
     def work() -> None:
         try:
             job.work(rank, processes, rank)
