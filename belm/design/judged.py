@@ -70,7 +70,7 @@ def targets(rows: Sequence[Row], small: Sequence[Row] = ()) -> list[dict[str, An
         found.append({"what": what, "value": value, "wanted": f"<= {bound:g}", "met": value <= bound,
                       "kinds": _by_kind(values)})  # fmt: skip
 
-    grids = sorted({row["grid"] for row in rows}, key=lambda name: name == DESIGNED)
+    grids = sorted({row["grid"] for row in rows}, key=lambda name: (name == DESIGNED, name))
     for grid in grids:
         same = ("generation", (DESIGNED, grid))
         add(f"generation, designed / o-belm, both on {grid}", ratios(rows, *same, ("o-belm", grid)), 0.6)
