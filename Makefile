@@ -63,8 +63,8 @@ bench: $(BIN)/.ready ## measure: round trips, bounds, stability, integers, gradi
 	$(BIN)/belm bench editing
 	$(BIN)/belm bench bare-inversion
 	$(BIN)/belm bench audit-schedulers --out docs/images/audit-differences.png
-	$(BIN)/python benchmarks/design.py --json benchmarks/design.json --out docs/images/design-pareto.png
-	$(BIN)/python benchmarks/exponential.py
+	$(BIN)/belm bench design --json benchmarks/design.json --out docs/images/design-pareto.png
+	$(BIN)/belm bench exponential
 
 docs: $(BIN)/.ready ## build the documentation into site/, warnings are errors
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -7,8 +7,8 @@ declared here.
     methods.blend(k=3, theta="4/5") == methods.parse("blend:k=3,theta=0.8")
 
 One name stands for a member that depends on the number of steps N of the grid: ``designed`` is
-``blend:k=3,theta=(N/(N + 10))^2``, the outcome of `belm design`. Its parasitic roots have modulus N/(N + 10), so
-inversion amplifies them by 1 + 10/N a step and by less than e^10 over all N steps, however many there are.
+``blend:k=3,theta=(N/(N + 8))^2``, the outcome of `belm design`. Its parasitic roots have modulus N/(N + 8), so
+inversion amplifies them by 1 + 8/N a step and by less than e^8 over all N steps, however many there are.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Number = int | float | str | Fraction
 
 #: The name of the method that `belm design` found, and the exponent e^m that bounds its growth in inversion.
 DESIGNED = "designed"
-DAMPING = 10
+DAMPING = 8
 
 
 @dataclass(frozen=True)

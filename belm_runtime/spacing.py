@@ -8,8 +8,8 @@ Training timesteps are 0 … T − 1, ⌊⌉ rounds half to even:
     logsnr       log sbar uniform from timestep 0 to timestep T − 1
     karras       sbar^(1/7) uniform from timestep 0 to timestep T − 1 (Karras et al., arXiv 2206.00364, eq 5)
     power:p      t_i = T·(i/N)^p − 1, not rounded; below 0 the time is taken literally
-    designed     log m uniform, m = (sbar + A)/(1 + sbar/B), from sbar = 0 at i = 0 to timestep T − 1; node 1 does not
-                 go below timestep steps_offset, and then the others are uniform from there on
+    designed     log m + C·tau uniform, m = (sbar + A)/(1 + sbar/B), tau = (t + 1)/T, from sbar = 0 at i = 0 to timestep
+                 T − 1; node 1 does not go below timestep steps_offset, and then the others are uniform from there on
 
 The first three are the choices of arXiv 2305.08891, table 2, as diffusers computes them. On the flow, time is
 u in 0 … 1 and then shifted, t = shift·u/(1 + (shift − 1)·u) (Esser et al., arXiv 2403.03206, eq 23):
@@ -18,19 +18,19 @@ u in 0 … 1 and then shifted, t = shift·u/(1 + (shift − 1)·u) (Esser et al.
     linspace     u_i uniform from u_1 = the least training time to u_N = 1
     power:p      u_i = (i/N)^p
 
-and designed is the same function of sbar, from the least training time to sbar = oo. What A and B are is the outcome of
-`belm design`; the spacing was designed together with the method of the same name (`belm_runtime.methods`).
+and designed is the same with tau = sigma, from the least training time to sbar = oo. What A, B and C are is the outcome
+of `belm design`; the spacing was designed together with the method of the same name (`belm_runtime.methods`).
 """
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
 from belm_runtime.curve import Curve, Flow, ratio
+from belm_runtime.designed import designed_ratios
 from belm_runtime.errors import InputError, unknown
 from belm_runtime.number import exact
 
@@ -41,9 +41,6 @@ SPACINGS = ("leading", "trailing", "linspace", "logsnr", "karras", "power", "des
 
 #: Karras et al.'s exponent.
 RHO = 7.0
-
-#: Where the designed spacing bends: below A its nodes are uniform in sbar, above B they thin out.
-BENDS = (0.06, 12.0)
 
 _NOT_ON_FLOW = {
     "leading": "it counts whole training steps from an offset, and the flow's time is continuous",
@@ -151,7 +148,8 @@ def _place_designed(curve: Curve, steps: int, offset: int) -> tuple[FloatArray, 
     if least >= last:
         raise InputError(f"spacing 'designed' starts at timestep {offset}, but the schedule ends at {last:g}")
     low, high = ratio(curve, least), ratio(curve, last)
-    sbar = designed_ratios(steps, low, high)
+    begin = curve.domain[0]
+    sbar = designed_ratios(steps, low, high, lambda each: (curve.times(each) - begin) / (last - begin))
     with np.errstate(invalid="ignore"):
         times, (alpha, sigma) = curve.times(sbar), curve.split(sbar)
     for i, time, end in ((0, least, low), (-1, last, high)):
@@ -159,35 +157,6 @@ def _place_designed(curve: Curve, steps: int, offset: int) -> tuple[FloatArray, 
             times[i] = time
             alpha[i], sigma[i] = curve.levels(np.asarray(time))
     return (sigma if flow else times), alpha, sigma
-
-
-def designed_ratios(steps: int, low: float, high: float, bends: tuple[float, float] | None = None) -> FloatArray:
-    """The N ratios sbar of designed, ascending, the last of them high.
-
-    Args:
-        steps: N.
-        low: the least ratio that node 1 may have, > 0.
-        high: the ratio of node N; infinite where alpha = 0.
-        bends: (A, B), 0 < A < B; default `BENDS`.
-
-    Returns:
-        float64 of shape (N,).
-    """
-    small, large = BENDS if bends is None else bends
-
-    def bent(sbar: float) -> float:
-        return math.log(large) if math.isinf(sbar) else math.log((sbar + small) / (1 + sbar / large))
-
-    bottom, top = math.log(small), bent(high)
-    first = bottom + (top - bottom) / steps
-    clamped = steps > 1 and first < bent(low)
-    m = np.exp(np.linspace(bent(low) if clamped else first, top, steps))
-    sbar = np.empty(steps)
-    sbar[:-1] = (m[:-1] - small) / (1 - m[:-1] / large)
-    sbar[-1] = high
-    if clamped:
-        sbar[0] = low
-    return sbar
 
 
 def training_times(name: str, steps: int, training_steps: int, offset: int) -> FloatArray:

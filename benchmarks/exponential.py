@@ -77,7 +77,7 @@ def main() -> None:
                     for schedule, steps in settings():
                         sampler = Sampler(method, schedule.grid(steps, spacing), frame=frame)
                         used = sampler if tau is None else exponential(sampler, tau)
-                        logs.append([np.log(measure.generation_error(used, problem)) for problem in problems])
+                        logs.append([np.log(measure.generation_errors(used, problem)).mean() for problem in problems])
                     mean = np.array(logs).mean(0)
                     base = mean if base is None else base
                     perfect, flawed = (np.exp((mean - base)[np.array(kinds) == kind].mean()) for kind in (False, True))

@@ -17,7 +17,7 @@ from belm_runtime.number import exact
 Family = Annotated[str, typer.Option("--family", help="The weights a: blend or echo.")]
 K = Annotated[int, typer.Option("--k", help="Steps of the relation, 2 … 5.")]
 DesignFrame = Annotated[str, typer.Option("--frame", help="flow, noise, a number q >= 0, or free to search it too.")]
-Budget = Annotated[int, typer.Option("--budget", help="Candidates to rank, at least 16; a quarter run on mixtures.")]
+Budget = Annotated[int, typer.Option("--budget", help="Candidates to rank, at least 16; 3/8 as many run on mixtures.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the training problems and of the candidates.")]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write into.")]
 
@@ -52,13 +52,15 @@ def design(
         record = {"asked": asked, **search.as_record(found)}
         write_text(folder / "design.json", json.dumps(record, indent=1, allow_nan=False) + "\n")
     best = found.best
+    shape = ", ".join(f"{name} = {value:g}" for name, value in zip("ABC", best.shape, strict=True))
     typer.echo(
-        f"{family}, k = {k}, q = {best.q:g}: damping m = {best.damping:g}, bends A = {best.bends[0]:g}, B = "
-        f"{best.bends[1]:g}; {found.ranked} ranked, {found.dropped} dropped for growth, {len(found.tried)} on mixtures"
+        f"{family}, k = {k}, q = {best.q:g}: damping m = {best.damping:g}, shape {shape}; score {found.score:.3f}; "
+        f"{found.ranked} ranked, {found.dropped} dropped for growth, {len(found.tried)} on mixtures"
     )
     for row in record["settings"]:
         typer.echo(
-            f"  {row['schedule']:5}{row['steps']:4} steps  generation {row['generation ratio']:.3f}  seed "
+            f"  {row['schedule']:5}{row['steps']:4} steps  generation {row['generation ratio']:.3f} (one case in forty "
+            f"above {row['generation ratio, one case in forty exceeds']:.2f})  seed "
             f"{row['seed ratio of the neutral inverter']:.3f}  of O-BELM's on leading   {row['method']}"
         )
     typer.echo(str(out / "design.json"))

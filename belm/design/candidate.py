@@ -3,7 +3,7 @@
 Method     a = (1 - theta, 0, …, 0, theta) (blend) or (1, 0, …, -theta, theta) (echo) with theta = (N/(N + m))^{k-1}:
            a damping that inversion undoes by about (1 + m/N)^N < e^m, whatever N.
 Frame      any q >= 0.
-Grid       the designed spacing with its two bends (`belm_runtime.spacing`).
+Grid       the designed spacing with its shape (`belm_runtime.designed`).
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from fractions import Fraction
 
 import numpy as np
 
+from belm_runtime.designed import designed_ratios
 from belm_runtime.errors import InputError, unknown
 from belm_runtime.grid import Grid
 from belm_runtime.methods import Method, make
 from belm_runtime.sampler import Sampler
 from belm_runtime.schedule import Schedule
-from belm_runtime.spacing import designed_ratios
 
 FAMILIES = ("echo", "blend")
 SCHEDULES = ("sd15", "ddpm")
@@ -37,14 +37,14 @@ class Candidate:
         k: steps of the relation, 2 … 5.
         q: the frame.
         damping: m >= 0.
-        bends: (A, B) of the spacing.
+        shape: (A, B, C) of the spacing.
     """
 
     family: str
     k: int
     q: float
     damping: float
-    bends: tuple[float, float]
+    shape: tuple[float, float, float]
 
     def __post_init__(self) -> None:
         """Refuse what lies outside the space.
@@ -56,8 +56,9 @@ class Candidate:
             raise unknown("family", self.family, FAMILIES)
         if self.k not in range(2, 6):
             raise InputError(f"k = {self.k} is outside its range; it must be a whole number in [2, 5]")
-        if not (0 <= self.q < np.inf and 0 <= self.damping < np.inf and 0 < self.bends[0] < self.bends[1] < np.inf):
-            raise InputError(f"{self}: q and damping must be >= 0, the bends 0 < A < B")
+        small, large, weight = self.shape
+        if not (0 < small < large < np.inf and all(0 <= value < np.inf for value in (self.q, self.damping, weight))):
+            raise InputError(f"{self}: q, damping and C must be >= 0, and 0 < A < B")
 
     def method(self, steps: int) -> Method:
         """The catalogue's member on a grid of N steps."""
@@ -66,9 +67,13 @@ class Candidate:
 
     def grid(self, schedule: Schedule, steps: int) -> Grid:
         """The grid of N steps on a variance-preserving schedule."""
-        ends = np.array([float(schedule.steps_offset), schedule.domain[1]])
-        low, high = np.divide(*schedule.alpha_sigma(ends)[::-1])
-        sbar = np.append(0.0, designed_ratios(steps, float(low), float(high), self.bends))
+        begin, last = schedule.domain
+        low, high = np.divide(*schedule.alpha_sigma(np.array([float(schedule.steps_offset), last]))[::-1]).tolist()
+
+        def share(sbar: np.ndarray) -> np.ndarray:
+            return (schedule.timesteps_at(sbar) - begin) / (last - begin)
+
+        sbar = np.append(0.0, designed_ratios(steps, low, high, share, self.shape))
         scale = np.hypot(1, sbar)
         times = np.append(0.0, schedule.timesteps_at(sbar[1:]))
         return Grid.from_arrays(1 / scale, sbar / scale, times, schedule=schedule.name, spacing="designed")

@@ -1,13 +1,15 @@
 """What is wanted of a design, computed from the rows of its judgement.
 
 A row holds problem, guidance, schedule, grid, calls, method, and the errors measured. A run that overflowed counts as
-`OVERFLOW`, so that it cannot improve a mean.
+`OVERFLOW`, so that it cannot improve a mean. A row of the second list holds the seed error of a bare inverter with
+small first steps, how many calls it took, and the errors of those it is compared with, at as many calls.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 Row = Mapping[str, Any]
@@ -16,6 +18,10 @@ OVERFLOW = 1e6
 _SETTING = ("problem", "guidance", "schedule", "calls")
 #: The pipeline's usual grid, the designed pair and the member of the same family for a bare x_0.
 USUAL, DESIGNED, NEUTRAL = "leading", "designed", "echo:k=4,theta=1"
+#: What inverts a bare x_0 with small first steps, and what it is compared with.
+BARE, COMPARED = ("open:k=3", NEUTRAL), ("o-belm", "ddim")
+#: The kind of mixtures whose outcome has been looked at.
+SEEN_KIND = "seen"
 
 
 def ratios(
@@ -50,8 +56,13 @@ def balanced(found: Mapping[tuple[Any, ...], float]) -> float:
     return geometric(geometric(values) for values in kinds.values())
 
 
-def targets(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Every wanted figure: what, its value, the bound, and whether it is met."""
+def targets(rows: Sequence[Row], small: Sequence[Row] = ()) -> list[dict[str, Any]]:
+    """Every wanted figure: what, its value, the bound, and whether it is met.
+
+    Args:
+        rows: the judgement.
+        small: inversions with small first steps.
+    """
     found = []
 
     def add(what: str, values: Mapping[tuple[Any, ...], float], bound: float, worst: bool = False) -> None:
@@ -59,7 +70,7 @@ def targets(rows: Sequence[Row]) -> list[dict[str, Any]]:
         found.append({"what": what, "value": value, "wanted": f"<= {bound:g}", "met": value <= bound,
                       "kinds": _by_kind(values)})  # fmt: skip
 
-    grids = sorted({row["grid"] for row in rows}, key=lambda name: name == DESIGNED)
+    grids = sorted({row["grid"] for row in rows}, key=lambda name: (name == DESIGNED, name))
     for grid in grids:
         same = ("generation", (DESIGNED, grid))
         add(f"generation, designed / o-belm, both on {grid}", ratios(rows, *same, ("o-belm", grid)), 0.6)
@@ -71,7 +82,18 @@ def targets(rows: Sequence[Row]) -> list[dict[str, Any]]:
         for other in ("o-belm", "ddim"):
             add(f"seed from x_0, {NEUTRAL} / {other}, both on {grid}",
                 ratios(rows, "seed", (NEUTRAL, grid), (other, grid)), 0.5)  # fmt: skip
+    for grid, method, other in product(grids if small else (), BARE, COMPARED):
+        add(f"seed from x_0, {method} in small first steps / {other} at as many calls, both on {grid}",
+            at_equal_calls(small, grid, method, other), 0.5)  # fmt: skip
     return found
+
+
+def at_equal_calls(small: Iterable[Row], grid: str, method: str, other: str) -> dict[tuple[Any, ...], float]:
+    """Seed error with small first steps over the other's at as many calls, by (problem, guidance, schedule, steps)."""
+    return {
+        (row["problem"], row["guidance"], row["schedule"], row["steps"]): _value(row["seed"]) / _value(row[other])
+        for row in small if (row["grid"], row["method"]) == (grid, method)
+    }  # fmt: skip
 
 
 def _by_kind(values: Mapping[tuple[Any, ...], float]) -> dict[str, float]:

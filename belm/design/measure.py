@@ -30,16 +30,16 @@ LARGEST = 1e3
 Predict = Callable[[Any, int], Any]
 
 
-def generation_error(sampler: Sampler, problem: Problem) -> float:
-    """The geometric mean over the stack of the RMS error at x_0."""
+def generation_errors(sampler: Sampler, problem: Problem) -> FloatArray:
+    """The RMS error at x_0 of each mixture of the stack."""
     end = _run(sampler, problem.noise, _eps(sampler, problem), downwards=True)
-    return _geometric(end - problem.solution(*_top(sampler)))
+    return _each(end - problem.solution(*_top(sampler)))
 
 
-def seed_error(sampler: Sampler, problem: Problem) -> float:
-    """The geometric mean over the stack of the RMS error of the noise recovered from x_0 alone."""
+def seed_errors(sampler: Sampler, problem: Problem) -> FloatArray:
+    """The RMS error, for each mixture of the stack, of the noise recovered from x_0 alone."""
     begin = problem.solution(*_top(sampler))
-    return _geometric(_run(sampler, begin, _eps(sampler, problem), downwards=False) - problem.noise)
+    return _each(_run(sampler, begin, _eps(sampler, problem), downwards=False) - problem.noise)
 
 
 def gaussian_errors(sampler: Sampler) -> tuple[FloatArray, FloatArray]:
@@ -117,9 +117,8 @@ def _top(sampler: Sampler) -> tuple[float, float]:
     return float(sampler.grid.alpha[-1]), float(sampler.grid.sigma[-1])
 
 
-def _geometric(errors: FloatArray) -> float:
-    """The geometric mean over the stack of root mean squares, each at most `LARGEST`."""
+def _each(errors: FloatArray) -> FloatArray:
+    """Root mean squares, one for each mixture of the stack, each at most `LARGEST`."""
     with np.errstate(all="ignore"):
         each = np.sqrt((errors**2).mean(axis=(1, 2)))
-    each = np.where(np.isfinite(each), np.minimum(each, LARGEST), LARGEST)
-    return float(np.exp(np.log(each).mean()))
+    return np.asarray(np.where(np.isfinite(each), np.minimum(each, LARGEST), LARGEST))

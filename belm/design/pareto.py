@@ -25,7 +25,7 @@ SHOWN: dict[str, tuple[str, str, str]] = {
 }  # fmt: skip
 _MOST = 30.0
 #: Where a name stands beside its point, in points.
-_BESIDE = {"bdia:gamma=1": (8, -4)}
+_BESIDE = {"bdia:gamma=1": (8, -4), DESIGNED: (-6, 8), "edict": (7, 3)}
 
 
 def points(rows: Sequence[Row], kind: str) -> dict[tuple[str, str], dict[str, float | None]]:
@@ -113,8 +113,8 @@ def _panel(axes: Any, found: dict[tuple[str, str], dict[str, float | None]], wha
 def _line(axes: Any, across: float, method: str) -> None:
     name, colour, _ = SHOWN[method]
     axes.axvline(across, color=colour, linestyle=(0, (4, 2)), linewidth=1.2)
-    axes.annotate(name, (across, 0.47), xycoords=("data", "axes fraction"), xytext=(3, 0), textcoords="offset points",
-                  color=colour, fontsize=9, rotation=90, va="top")  # fmt: skip
+    axes.annotate(name, (across, 0.02), xycoords=("data", "axes fraction"), xytext=(3, 0), textcoords="offset points",
+                  color=colour, fontsize=9, rotation=90, va="bottom")  # fmt: skip
 
 
 def _legend() -> list[Any]:

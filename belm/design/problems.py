@@ -1,9 +1,9 @@
 """Training problems: stacks of Gaussian mixtures, whose perfect network is known, evaluated all at once.
 
-Three kinds, since real data is none of them: few components with deviations of every size, alike in no two directions;
-few round components; and clouds, many narrow components on a curved sheet, which is what a finite data set looks like
-to its diffusion model. Each kind stands once by itself and once under guidance: a part of the components is the wanted
-class, and eps = eps_all + w·(eps_class - eps_all).
+Kinds, since real data is none of them: few components with deviations of every size, alike in no two directions; few
+round components, in a plane, in eight and in 32 dimensions; and clouds, many narrow components on a curved sheet,
+which is what a finite data set looks like to its diffusion model. Each kind stands once by itself and once under
+guidance: a part of the components is the wanted class, and eps = eps_all + w·(eps_class - eps_all).
 """
 
 from __future__ import annotations
@@ -126,13 +126,14 @@ def _mean(logs: FloatArray, values: FloatArray) -> FloatArray:
     return np.asarray((share[..., None] * values).sum(2))
 
 
-def training(seed: int, *, guidance: tuple[float, ...] = (1.0, 3.0), batch: int = 5) -> tuple[Problem, ...]:
+def training(seed: int, *, guidance: tuple[float, ...] = (1.0, 3.0), batch: int = 8) -> tuple[Problem, ...]:
     """The training family, a function of the seed alone."""
     return tuple(_family(np.random.default_rng([seed, 20241]), guidance, batch))
 
 
 def _family(draw: np.random.Generator, guidance: tuple[float, ...], batch: int) -> Iterator[Problem]:
-    kinds = {"uneven": _uneven(draw, 3, 4, 4), "round": _round(draw, 3, 3, 8), "cloud": _cloud(draw, 3, 24, 8)}
+    kinds = {"uneven": _uneven(draw, 3, 4, 4), "round": _round(draw, 3, 3, 8), "cloud": _cloud(draw, 3, 24, 8),
+             "plane": _round(draw, 4, 3, 2), "high": _round(draw, 3, 6, 32)}  # fmt: skip
     for name, (means, scales, weights) in kinds.items():
         stack, components, dimension = means.shape
         noise = draw.standard_normal((stack, batch, dimension))

@@ -63,15 +63,15 @@ def test_flaws_have_their_size_and_follow_time() -> None:
 def test_errors_are_those_of_the_sampler(method: str) -> None:
     problem, schedule = PERFECT[1], Schedule.preset("ddpm")
     sampler = Sampler(method, schedule.grid(12, "designed"))
-    each_down, each_up = [], []
+    down, up = [], []
     solution = problem.solution(float(sampler.grid.alpha[-1]), float(sampler.grid.sigma[-1]))
     for n in range(len(problem.means)):
         alone = GaussianMixture(problem.means[n], problem.scales[n], problem.weights[n], schedule)
         noise, data = torch.from_numpy(problem.noise[n]), torch.from_numpy(solution[n])
-        each_down.append((sampler.sample(alone, noise).x - data).square().mean().sqrt().log().item())
-        each_up.append((sampler.invert(alone, data).x - noise).square().mean().sqrt().log().item())
-    assert measure.generation_error(sampler, problem) == pytest.approx(math.exp(np.mean(each_down)), rel=1e-6)
-    assert measure.seed_error(sampler, problem) == pytest.approx(math.exp(np.mean(each_up)), rel=1e-5)
+        down.append((sampler.sample(alone, noise).x - data).square().mean().sqrt().item())
+        up.append((sampler.invert(alone, data).x - noise).square().mean().sqrt().item())
+    assert measure.generation_errors(sampler, problem) == pytest.approx(down, rel=1e-6)
+    assert measure.seed_errors(sampler, problem) == pytest.approx(up, rel=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore::belm_runtime.amplification.BareInversionWarning")
@@ -101,9 +101,10 @@ def test_growth_with_slopes_bounds_what_a_perturbation_does() -> None:
     assert 1 < gap <= measure.growth(sampler, "inversion") * (1 + 1e-6)
 
 
-def test_a_candidate_s_grid_is_the_spacing_of_its_bends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("belm_runtime.spacing.BENDS", (0.1, 5.0))
-    design = candidate.Candidate("blend", 3, 1.0, float(DAMPING), (0.1, 5.0))
+@pytest.mark.parametrize("shape", [(0.1, 5.0, 0.0), (0.2, 8.0, 1.5)])
+def test_a_candidate_s_grid_is_the_spacing_of_its_shape(monkeypatch: pytest.MonkeyPatch, shape: tuple) -> None:
+    monkeypatch.setattr("belm_runtime.designed.SHAPE", shape)
+    design = candidate.Candidate("blend", 3, 1.0, float(DAMPING), shape)
     for schedule, steps in candidate.settings(steps=(7, 100)):
         named = schedule.grid(steps, "designed")
         assert np.allclose(design.grid(schedule, steps).sbar, named.sbar, rtol=1e-12)
@@ -113,10 +114,11 @@ def test_a_candidate_s_grid_is_the_spacing_of_its_bends(monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (("adams", 3, 1.0, 1.0, (0.1, 1.0)), "family"),
-        (("blend", 6, 1.0, 1.0, (0.1, 1.0)), "k = 6"),
-        (("blend", 3, 1.0, 1.0, (1.0, 1.0)), "0 < A < B"),
-        (("blend", 3, math.nan, 1.0, (0.1, 1.0)), "q and damping"),
+        (("adams", 3, 1.0, 1.0, (0.1, 1.0, 0.0)), "family"),
+        (("blend", 6, 1.0, 1.0, (0.1, 1.0, 0.0)), "k = 6"),
+        (("blend", 3, 1.0, 1.0, (1.0, 1.0, 0.0)), "0 < A < B"),
+        (("blend", 3, math.nan, 1.0, (0.1, 1.0, 0.0)), "q, damping and C"),
+        (("blend", 3, 1.0, 1.0, (0.1, 1.0, -1.0)), "q, damping and C"),
     ],
 )
 def test_candidates_outside_the_space_are_refused(values: tuple, message: str) -> None:
@@ -169,6 +171,31 @@ def test_targets_are_ratios_of_means() -> None:
         "met": True,
         "kinds": 0,
     }
+
+
+def test_small_first_steps_are_compared_at_as_many_calls() -> None:
+    def row(problem: str, steps: int, seed: float) -> dict:
+        return {"problem": problem, "guidance": 1.0, "schedule": "ddpm", "grid": "trailing", "calls": steps + 7,
+                "steps": steps, "method": "open:k=3", "seed": seed, "o-belm": 2.0, "ddim": None}  # fmt: skip
+
+    small = [row("mixture 1", 10, 1.0), row("mixture 1", 20, 0.25), row("digits", 10, 4.0)]
+    found = judged.at_equal_calls(small, "trailing", "open:k=3", "o-belm")
+    assert list(found.values()) == [0.5, 0.125, 2.0] and judged.balanced(found) == pytest.approx(math.sqrt(0.25 * 2))
+    overflowed = judged.at_equal_calls(small, "trailing", "open:k=3", "ddim")
+    assert overflowed["digits", 1.0, "ddpm", 10] == 4 / judged.OVERFLOW
+    assert judged.at_equal_calls(small, "leading", "open:k=3", "ddim") == {}
+
+
+def test_one_case_in_forty_weighs_in() -> None:
+    """The score of what it says: means of logs, and the quantile of single cases."""
+    judge = search.Judge(problems.training(1, guidance=(3.0,), batch=1)[:2])
+    design = candidate.Candidate("blend", 3, 1.0, 10.0, (0.1, 10.0, 1.0))
+    generation, seed = np.log(judge.ratios(design))
+    assert generation.shape == (8, 6)
+    beyond = sorted(generation.ravel())[-2:]
+    # 48 cases: the quantile lies between the two worst, at 0.975·47 = 45.825 of 47.
+    worst = sorted(generation.ravel())[45] + 0.825 * (beyond[0] - sorted(generation.ravel())[45])
+    assert judge.score(design) == pytest.approx(generation.mean() + seed.mean() / 2 + worst / 2)
 
 
 @pytest.mark.parametrize(

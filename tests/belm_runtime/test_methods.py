@@ -137,11 +137,12 @@ def test_a_method_is_a_plain_record() -> None:
 
 
 def test_the_designed_method_knows_the_number_of_steps() -> None:
-    assert str(parse("designed", 10)) == "blend:k=3,theta=0.25" and str(parse("designed", 90)) == "blend:k=3,theta=0.81"
+    assert str(parse("designed", 10)) == "blend:k=3,theta=25/81"
+    assert str(parse("designed", 32)) == "blend:k=3,theta=0.64"
     with pytest.raises(InputError, match="depends on the number of steps"):
         parse("designed")
     grid = Schedule.preset("sd15").grid(10, "designed")
-    assert Sampler("designed", grid).method == coefficients("designed", grid).method == parse("blend:k=3,theta=1/4")
+    assert Sampler("designed", grid).method == coefficients("designed", grid).method == parse("blend:k=3,theta=25/81")
 
 
 @pytest.mark.parametrize("preset", ["sd15", "ddpm"])

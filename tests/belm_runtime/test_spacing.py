@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from belm_runtime import designed
 from belm_runtime import spacing as spacings
 from belm_runtime.errors import InputError
 from belm_runtime.schedule import Schedule
@@ -195,24 +196,34 @@ def test_whole_steps_may_come_from_numpy() -> None:
     assert Schedule.preset("ddpm").grid(np.int64(10)) == Schedule.preset("ddpm").grid(10)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("shape", [designed.SHAPE, (0.06, 12.0, 0.0), (0.3, 2.0, 9.0)])
 @pytest.mark.parametrize("preset", ["sd15", "ddpm", "cosine", "flow:shift=3"])
 @pytest.mark.parametrize("steps", [1, 2, 10, 100, 500])
-def test_designed_nodes_are_geometric_in_their_mobius_coordinate(preset: str, steps: int) -> None:
+def test_designed_nodes_are_uniform_in_their_coordinate(
+    monkeypatch: pytest.MonkeyPatch, preset: str, steps: int, shape: tuple[float, float, float]
+) -> None:
+    monkeypatch.setattr(designed, "SHAPE", shape)
     schedule = Schedule.preset(preset)
     grid = schedule.grid(steps, "designed")
-    small, large = (mpmath.mpf(str(bend)) for bend in spacings.BENDS)
-    sbar = [mpmath.mpf(float(value)) for value in grid.sbar[1:]]
-    bent = [large if mpmath.isinf(s) else (s + small) / (1 + s / large) for s in sbar]
-    ratios = [after / before for before, after in pairwise(bent)]
-    assert all(abs(ratio / ratios[0] - 1) < 1e-9 for ratio in ratios)
+    small, large, weight = (mpmath.mpf(str(value)) for value in shape)
+    begin, last = schedule.domain
+
+    def coordinate(sbar: float, time: float) -> mpmath.mpf:
+        s = mpmath.mpf(float(sbar))
+        m = large if mpmath.isinf(s) else (s + small) / (1 + s / large)
+        return mpmath.log(m) + weight * (float(time) - begin) / (last - begin)
+
+    u = [coordinate(*node) for node in zip(grid.sbar[1:], grid.timesteps[1:], strict=True)]
+    gaps = [after - before for before, after in pairwise(u)]
+    assert all(abs(gap - gaps[0]) < 1e-9 for gap in gaps)
     least = 1 / (1 + 999 / mpmath.mpf(3)) if "flow" in preset else schedule.steps_offset
     lowest = float(schedule.alpha_sigma(float(least))[1] / schedule.alpha_sigma(float(least))[0])
-    if steps > 1 and sbar[0] > lowest * (1 + 1e-9):
-        # Not held up by the least timestep: sbar = 0 continues the geometric sequence.
-        assert abs(bent[0] / small / ratios[0] - 1) < 1e-9
+    bottom = mpmath.log(small)
+    if steps > 1 and grid.sbar[1] > lowest * (1 + 1e-9):
+        # Not held up by the least timestep: sbar = 0 continues the sequence.
+        assert abs(u[0] - bottom - gaps[0]) < 1e-9
     elif steps > 1:
-        assert abs(float(sbar[0]) / lowest - 1) < 1e-9 and bent[0] / small >= ratios[0] * (1 - 1e-9)
-    last = schedule.domain[1]
+        assert abs(grid.sbar[1] / lowest - 1) < 1e-9 and u[0] - bottom >= gaps[0] - 1e-9
     assert grid.timesteps[-1] == last and (grid.alpha[-1], grid.sigma[-1]) == schedule.alpha_sigma(last)
 
 
