@@ -145,6 +145,23 @@ def test_shards_of_a_pipeline(told: Any, pipelines: Path, tmp_path: Path) -> Non
     assert float((found - whole[2:]).abs().max()) < 1e-10
 
 
+@pytest.mark.parametrize("kind", ["sdxl", "sd3", "flux"])
+def test_every_command_on_the_other_kinds(told: Any, pipelines: Path, tmp_path: Path, kind: str) -> None:
+    """The states that `sample` left find their way back by what it recorded, and nothing else."""
+    size = ["--height", 16, "--width", 24, "--steps", 6, "--guidance", 3]
+    told("sample", "--model", pipelines / kind, *WORDS, *size, "--embed", "--out", tmp_path / "run")
+    whole = told("invert", "--state", tmp_path / "run", "--out", tmp_path / "noise")
+    assert whole["error"]["max"] < 1e-10
+    one = told("reconstruct", tmp_path / "run" / "sample-001.png", "--out", tmp_path / "again")
+    assert one["error"]["max"] < 1e-10 and one["label"] == ["one dog"]
+    assert np.array_equal(read(tmp_path / "again" / "sample-001-again.png"), read(tmp_path / "run" / "sample-001.png"))
+    told("edit", "--state", tmp_path / "run", "--to-prompt", "the end", "--out", tmp_path / "edited")
+    before, after = (State.load(tmp_path / name / "state.safetensors").x for name in ("run", "edited"))
+    assert float((after - before).abs().max()) > 1e-4
+    told("interpolate", "--state", tmp_path / "run", "--between", 1, "--out", tmp_path / "path")
+    assert read(tmp_path / "path" / "between-1.png").shape == (16, 24, 3)
+
+
 @pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
 def test_the_model_may_be_finer_or_coarser(told: Any, pipelines: Path, tmp_path: Path, dtype: str) -> None:
     told(
