@@ -178,6 +178,7 @@ class Pipeline:
             InputError: what it cannot do, or no such pipeline.
         """
         from belm_runtime.pipelines import Adapter
+        from belm_runtime.pipelines.families import Flux
 
         if setup.schedule is not None:
             raise InputError(f"--schedule {setup.schedule} is for digits; a pipeline brings its own")
@@ -191,6 +192,9 @@ class Pipeline:
             if not str(error).startswith(("clip_sample", "thresholding")):
                 raise
             raise InputError(f"{error}, which is --unclipped") from None
+        if setup.negative_prompt and isinstance(self._on.family, Flux):
+            raise InputError("--negative-prompt does nothing to Flux, whose guidance is an input of its network; the "
+                             "library has true_cfg_scale for it")  # fmt: skip
         if len(self._on.size) != 2:
             raise InputError(f"{setup.model!r} makes sound; the command line has no files for it, the library has")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,13 +36,20 @@ def load(name: str, dtype: torch.dtype = torch.float32, device: torch.device | s
         raise InputError(f"there is no folder {name!r} with a pipeline in it")
     with _quiet():
         try:
-            pipe = DiffusionPipeline.from_pretrained(name, torch_dtype=dtype)
+            pipe = DiffusionPipeline.from_pretrained(name, torch_dtype=dtype, **_left_out(folder / INDEX))
         except (OSError, ValueError, TypeError, AttributeError, ImportError, KeyError, RuntimeError) as error:
             reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
             raise InputError(f"cannot load the pipeline {name!r}: {reason.strip()}") from None
         pipe = pipe.to(device)
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+def _left_out(index: Path) -> dict[str, None]:
+    """The parts that a pipeline was saved without, such as its text encoder; diffusers wants that said again."""
+    if not index.is_file():
+        return {}
+    return {name: None for name, part in json.loads(index.read_text(encoding="utf-8")).items() if part == [None, None]}
 
 
 @contextmanager

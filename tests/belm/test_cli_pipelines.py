@@ -187,6 +187,8 @@ def test_the_model_may_be_finer_or_coarser(told: Any, pipelines: Path, tmp_path:
         (["--model", "sd", "--prompt", "a", "--label", "3"], ("--label", "--prompt", "one of them")),
         (["--model", "sd", *WORDS, "--num", "1"], ("--prompt names 2", "at most 1")),
         (["--model", "sd", "--height", "16"], ("--height and --width",)),
+        (["--model", "sd3", "--height", "16", "--width", "64"], ("64×16", "32×32 at most")),
+        (["--model", "flux", "--negative-prompt", "bad"], ("--negative-prompt", "Flux", "true_cfg_scale")),
         (["--model", "sd", "--height", "15", "--width", "16"], ("16×15", "multiples of 2")),
         (["--model", "sd", "--method", "edict"], ("edict", "twice a step")),
         (["--model", "sd", "--guidance", "nan"], ("nan", "finite")),

@@ -127,8 +127,22 @@ def test_a_pipeline_from_a_folder(tiny: Any, tmp_path: Path, capfd: pytest.Captu
     (tmp_path / "file").write_text("")
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "model_index.json").write_text(json.dumps({"_class_name": "NoSuchPipeline"}))
+    for name, text in (("list", "[]"), ("torn", "{")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model_index.json").write_text(text)
     for name, words in (
         ("empty", "holds no model_index.json"), ("file", "no folder"), ("none", "no folder"), ("bad", "cannot load"),
+        ("list", "cannot load"), ("torn", "cannot load"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=words):
             load(str(tmp_path / name))
+
+
+def test_a_pipeline_that_was_saved_without_its_text_encoder(tiny: Any, tmp_path: Path) -> None:
+    model = tiny.stable_diffusion(dtype=torch.float32)
+    model.pipe.register_modules(text_encoder=None, tokenizer=None)
+    model.pipe.save_pretrained(tmp_path)
+    pipe = load(str(tmp_path))
+    assert pipe.text_encoder is None
+    with pytest.raises(InputError, match="holds no text encoder"):
+        Adapter(pipe, 4).model(prompt="a cat")

@@ -482,6 +482,7 @@ def test_pictures_of_the_wrong_size_or_mode(tiny: Any) -> None:
     refused("no pictures", invert, pipe, [], **at)
     refused("but the run is for", invert, pipe, picture(), height=16, width=16, **at)
     refused("give height and width", generate, pipe, prompt="a", height=16)
+    refused("66×16 pixels: this model takes 32×32", generate, tiny.stable_diffusion_3().pipe, height=16, width=66)
     refused("multiples of 4", generate, tiny.flux().pipe, height=18, width=16)
     refused(r"this model takes \(1, 16, 16\)", invert, tiny.flux().pipe, torch.randn(1, 5, 16), height=16, width=16)
     refused("multiple of 8", generate, tiny.audio(), length=63)
