@@ -69,10 +69,6 @@ class Loaded(Protocol):
             limit: what is white, where a sample is its own picture.
         """
 
-    def pixels(self, x: torch.Tensor) -> list[np.ndarray]:
-        """The same for files, 0 … 255."""
-
-
 class Embedded:
     """The model that comes with the package."""
 
@@ -161,10 +157,6 @@ class Embedded:
         values = x[:, 0].detach().double().cpu().clamp(-limit, limit).numpy()
         return np.asarray(values / limit + 1) / 2
 
-    def pixels(self, x: torch.Tensor) -> list[np.ndarray]:
-        """Grey values."""
-        return [images.pixels(picture) for picture in x]
-
 
 class Pipeline:
     """A pipeline of diffusers."""
@@ -244,10 +236,6 @@ class Pipeline:
         made = [self._on.decode(one[None], "np") for one in x.to(self._on.family.device)]
         found = np.concatenate(made)
         return found[..., 0] if found.shape[-1] == 1 else found
-
-    def pixels(self, x: torch.Tensor) -> list[np.ndarray]:
-        """In colour, if the model has it."""
-        return list(np.rint(255 * self.shown(x)).astype(np.uint8))
 
 
 def _settings(setup: Setup, pipe: Any) -> dict[str, Any]:

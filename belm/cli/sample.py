@@ -9,11 +9,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 
 from belm.cli.files import staged
-from belm.cli.images import names_of, notes, write_all
+from belm.cli.images import names_of, notes, pixels, write_all
 from belm.cli.loaded import usual
 from belm.cli.options import (
     DeviceName,
@@ -143,8 +142,8 @@ def _run(setup: Setup, seed: int, number: int, out: Path, embed: bool) -> tuple[
             seconds = time.perf_counter() - begin
             resolved = {"method": state.method, "frame": state.frame, "spacing": sampler.grid.spacing}
             record = {**setup.record(), **resolved, "seed": seed, "num": number, **_facts(state)}
-            pictures = loaded.pixels(state.x)
-            contents = (json.dumps(record, indent=2) + "\n").encode(), png(montage(np.stack(pictures), loaded.zoom))
+            pictures = pixels(loaded.shown(state.x))
+            contents = (json.dumps(record, indent=2) + "\n").encode(), png(montage(pictures, loaded.zoom))
             for name, content in zip(FILES, contents, strict=False):
                 (folder / name).write_bytes(content)
             state.save(folder / FILES[-1])

@@ -124,6 +124,29 @@ def test_edit_and_interpolate(told: Any, pipe: Any, sampled: Path, tmp_path: Pat
     assert np.array_equal(read(tmp_path / "i" / "between-1.png"), np.asarray(between.images[0][0]))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "decoded"),
+    [
+        (["sample", "--model", "sd", *WORDS, "--steps", 5, "--embed"], 2),
+        (["edit", "--to-prompt", "the end"], 2 + 2 + 2),  # the pictures, the states half-way, what came of them
+        (["reconstruct"], 2 + 2 + 2),
+        (["interpolate", "--between", 3], 2 + 3),
+    ],
+)
+def test_nothing_is_decoded_twice(
+    told: Any, pipelines: Path, sampled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str],
+    decoded: int,
+) -> None:  # fmt: skip
+    from diffusers import AutoencoderKL
+
+    seen, decode = [], AutoencoderKL.decode
+    monkeypatch.setattr(AutoencoderKL, "decode", lambda self, z, **more: seen.append(len(z)) or decode(self, z, **more))
+    monkeypatch.chdir(pipelines)
+    source = [] if arguments[0] == "sample" else ["--state", sampled]
+    told(*arguments, *source, "--out", tmp_path / "out")
+    assert sum(seen) == decoded
+
+
 def test_without_text_and_without_clipping(told: Any, refused: Any, pipelines: Path, tmp_path: Path) -> None:
     model = ["--model", pipelines / "ddpm", "--steps", 6, "--num", 2]
     refused("sample", *model, "--out", tmp_path / "x", holds=("clip_sample=True", "--unclipped"))
