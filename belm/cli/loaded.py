@@ -29,6 +29,9 @@ Progress = Callable[[int, int], None]
 #: The schedule that the embedded model was trained on, and the shape of one of its samples.
 DIGITS_SCHEDULE, DIGITS_SHAPE = "ddpm", (1, 8, 8)
 
+#: What a pipeline computes in where nothing is said.
+PIPELINE_DTYPE = "float32"
+
 
 class Loaded(Protocol):
     """What the commands know of a model.
@@ -46,6 +49,10 @@ class Loaded(Protocol):
     @property
     def schedule(self) -> Schedule | None:
         """The schedule of the grid, where there is one."""
+
+    @property
+    def fingerprint(self) -> str | None:
+        """A fingerprint of what is in a folder, which may change; None where nothing can."""
 
     def sampler(self, progress: Progress | None = None) -> Sampler:
         """The sampler on its grid."""
@@ -74,6 +81,7 @@ class Embedded:
 
     zoom = 8
     shape = DIGITS_SHAPE
+    fingerprint = None
 
     def __init__(self, setup: Setup, place: torch.device | str) -> None:
         """Check what does not fit this model.
@@ -177,7 +185,7 @@ class Pipeline:
         if (setup.height is None) != (setup.width is None):
             raise InputError("give --height and --width, or neither")
         size = None if setup.height is None or setup.width is None else (setup.height, setup.width)
-        pipe = _pipeline(setup.model, setup.dtype or "float32", str(place))
+        pipe, self._fingerprint = _pipeline(setup.model, setup.dtype or PIPELINE_DTYPE, str(place))
         try:
             self._setup, self._on = setup, Adapter(pipe, setup.steps, size=size, **_settings(setup, pipe))
         except InputError as error:
@@ -194,6 +202,11 @@ class Pipeline:
     def shape(self) -> tuple[int, ...]:
         """Of its x: latents, or pixels."""
         return self._on.shape[1:]
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Those of all its networks."""
+        return self._fingerprint
 
     @property
     def schedule(self) -> Schedule | None:
@@ -253,13 +266,15 @@ def _settings(setup: Setup, pipe: Any) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1)
-def _pipeline(name: str, dtype: str, place: str) -> Any:
+def _pipeline(name: str, dtype: str, place: str) -> tuple[Any, str]:
+    """The pipeline and its fingerprint."""
     import torch
 
-    from belm_runtime.pipelines.load import load
+    from belm_runtime.pipelines.load import fingerprint, load
 
     try:
-        return load(name, getattr(torch, dtype), place)
+        pipe = load(name, getattr(torch, dtype), place)
+        return pipe, fingerprint(pipe)
     except InputError as error:
         raise InputError(f"--model: {error} (the embedded model is called digits)") from None
 

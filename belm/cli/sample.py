@@ -141,7 +141,8 @@ def _run(setup: Setup, seed: int, number: int, out: Path, embed: bool) -> tuple[
             state = sampler.sample(network, noise)
             seconds = time.perf_counter() - begin
             resolved = {"method": state.method, "frame": state.frame, "spacing": sampler.grid.spacing}
-            record = {**setup.record(), **resolved, "seed": seed, "num": number, **_facts(state)}
+            known = {"seed": seed, "num": number, "fingerprint": loaded.fingerprint}
+            record = {**setup.record(), **resolved, **known, **_facts(state)}
             pictures = pixels(loaded.shown(state.x))
             contents = (json.dumps(record, indent=2) + "\n").encode(), png(montage(pictures, loaded.zoom))
             for name, content in zip(FILES, contents, strict=False):

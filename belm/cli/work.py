@@ -107,7 +107,8 @@ class Bench:
         """
         record = {**(setup or self.setup).record(), "method": state.method, "frame": state.frame, "grid": state.grid,
                   "spacing": self.sampler.grid.spacing, "from": "x_0" if self.source.bare else "state",
-                  "num": len(state.x), **facts, "versions": {"belm": version("belm"), **state.versions}}  # fmt: skip
+                  "num": len(state.x), "fingerprint": self.loaded.fingerprint, **facts,
+                  "versions": {"belm": version("belm"), **state.versions}}  # fmt: skip
         carried = state if embed and setup else None
         made, notes = self.loaded.shown(state.x), images.notes(record, len(names))
         files = images.write_all(self.folder, names, images.pixels(made), carried, notes)

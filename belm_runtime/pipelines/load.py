@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import warnings
 from collections.abc import Iterator
@@ -16,6 +17,9 @@ from diffusers.utils import logging
 from belm_runtime.errors import InputError
 
 INDEX = "model_index.json"
+
+#: How many numbers of a weight its fingerprint takes.
+_FEW = 8
 
 
 def load(name: str, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Any:
@@ -43,6 +47,19 @@ def load(name: str, dtype: torch.dtype = torch.float32, device: torch.device | s
         pipe = pipe.to(device)
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+def fingerprint(pipe: Any) -> str:
+    """What tells a pipeline from another one in the same folder: a few numbers of each of its weights, hashed.
+
+    The same for every device; not for every dtype, which rounds the weights.
+    """
+    digest = hashlib.sha256(str(pipe.scheduler.config.get("prediction_type")).encode())
+    for part in (part for _, part in sorted(pipe.components.items()) if isinstance(part, torch.nn.Module)):
+        for name, weight in part.state_dict().items():
+            few = weight.detach().reshape(-1)[:_FEW].cpu().double()
+            digest.update(f"{name} {tuple(weight.shape)} {few.tolist()}".encode())
+    return digest.hexdigest()[:16]
 
 
 def _left_out(index: Path) -> dict[str, None]:

@@ -271,6 +271,35 @@ def test_pictures_and_states_that_do_not_fit(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_that_holds_another_model_by_now(
+    refused: Any, told: Any, run: Any, pipelines: Path, tmp_path: Path
+) -> None:  # fmt: skip
+    """A state leads back by its own weights only; a moved folder is still the same model."""
+    from safetensors.torch import load_file, save_file
+
+    here, moved = tmp_path / "model", tmp_path / "moved"
+    shutil.copytree(pipelines / "sd", here)
+    shards = ["sample", "--model", here, *WORDS, "--num", 2, "--steps", 4, "--batch-size", 1, "--states"]
+    told("sample", "--model", here, *WORDS, "--steps", 4, "--embed", "--out", tmp_path / "run")
+    told(*shards, "--out", tmp_path / "shards")
+    shutil.move(here, moved)
+    found = told("invert", "--state", tmp_path / "run", "--model", moved, "--out", tmp_path / "noise")
+    assert found["error"]["max"] < 1e-10
+    shutil.copytree(moved, here)
+    weights = here / "unet" / "diffusion_pytorch_model.safetensors"
+    save_file({name: 1.01 * w for name, w in load_file(weights).items()}, weights, {"format": "pt"})
+    picture, shard = tmp_path / "run" / "sample-000.png", tmp_path / "shards" / "shard-00001.safetensors"
+    for source in (["--state", tmp_path / "run"], [picture], ["--state", shard]):
+        refused("invert", *source, "--out", tmp_path / "x", holds=("made by another model", "fingerprint"))
+    (tmp_path / "shards" / "shard-00000.safetensors").unlink()
+    refused(*shards, "--out", tmp_path / "shards", holds=("other settings", "fingerprint"))
+    assert run("reconstruct", picture, "--bare", "--model", here, "--steps", 4, "--out", tmp_path / "bare").code == 0
+    shutil.rmtree(here)
+    finer = ["--dtype", "float64", "--model", moved]
+    assert told("invert", picture, *finer, "--out", tmp_path / "finer")["dtype"] == "float64"
+    assert not (tmp_path / "x").exists()
+
+
 def test_a_record_that_was_tampered_with(refused: Any, sampled: Path, tmp_path: Path) -> None:
     for name, value, word in (("height", "16", "whole number"), ("model", None, "name"), ("steps", 8.5, "whole")):
         shutil.copytree(sampled, tmp_path / name)
