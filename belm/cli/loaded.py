@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from belm.cli import images
+from belm.cli.options import one_of
 from belm_runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -252,15 +253,21 @@ class Pipeline:
 
 
 def _settings(setup: Setup, pipe: Any) -> dict[str, Any]:
-    """The options as settings of a scheduler; what is not given is as the pipeline has it."""
+    """The options as settings of a scheduler; what is not given is as the pipeline has it.
+
+    Raises:
+        InputError: another end than the data for a flow, or an end that is unknown.
+    """
     flow = "shift" in pipe.scheduler.config or pipe.scheduler.config.get("use_flow_sigmas")
-    given = {
-        "frame": setup.frame,
-        "spacing" if flow else "timestep_spacing": setup.spacing,
-        "set_alpha_to_one": None if setup.end is None else setup.end == "zero",
-        "clip_sample": False if setup.unclipped else None,
-        "thresholding": False if setup.unclipped else None,
-    }
+    if setup.end is not None:
+        one_of("end", setup.end, ("zero",) if flow else ("zero", "first"))
+    given: dict[str, Any] = {"frame": setup.frame}
+    if flow:  # It ends at the data, and nothing in it clips.
+        given["spacing"] = setup.spacing
+    else:
+        given["timestep_spacing"] = setup.spacing
+        given["set_alpha_to_one"] = None if setup.end is None else setup.end == "zero"
+        given |= {"clip_sample": False, "thresholding": False} if setup.unclipped else {}
     found = {name: value for name, value in given.items() if value is not None}
     return {"method": setup.method, "start": setup.start, "arithmetic": setup.arithmetic, **found}
 

@@ -39,7 +39,7 @@ from belm.cli.picture import montage, png
 from belm.cli.progress import bar
 from belm.cli.setup import DIGITS, Label, Setup, labels_of, named, read_condition
 from belm.cli.sharded import Job, place_among
-from belm.cli.work import where
+from belm.cli.work import several, spelled, where
 from belm_runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -51,7 +51,9 @@ FILES = ("run.json", "samples.png", "state.safetensors")
 Arithmetic = Annotated[
     str, typer.Option("--arithmetic", help="float64, float32, or integer: exact to the last bit (integer:batch=16).")
 ]
-Guidance = Annotated[float, typer.Option("--guidance", help="Weight of the label: 1 plain, above 1 exaggerated.")]
+Guidance = Annotated[
+    str, typer.Option("--guidance", help="Weight of the label: 1 plain, above 1 exaggerated; 1:3 from noise to data.")
+]
 Number = Annotated[
     int | None, typer.Option("--num", "-n", help="How many samples; default 16, of a pipeline one for each prompt.")
 ]
@@ -77,7 +79,7 @@ def sample(
     seed: Seed = 0,
     number: Number = None,
     label: LabelText = None,
-    guidance: Guidance = 1.0,
+    guidance: Guidance = "1",
     arithmetic: Arithmetic = "float64",
     frame: FrameName = None,
     start: Start = "adams",
@@ -108,7 +110,7 @@ def sample(
     own = usual(model) | {name: value for name, value in given.items() if value is not None}
     setup = Setup(
         model=named(model), method=method, steps=steps, spacing=spacing, start=start, frame=frame,
-        arithmetic=arithmetic, label=labels, guidance=guidance, device=device, dtype=dtype,
+        arithmetic=arithmetic, label=labels, guidance=spelled(guidance), device=device, dtype=dtype,
         negative_prompt=negative_prompt, height=height, width=width, unclipped=unclipped, **own,
     )  # fmt: skip
     if batch_size is not None:
@@ -124,8 +126,8 @@ def sample(
     if machine:
         print_json({**record, "seconds": seconds, "out": str(out), "files": files})
     else:
-        print(f"{record['method']} on {where(record)}, {record['spacing']}, {steps} steps: {number} samples, "
-              f"{record['calls']} model calls, {seconds:.1f} s")  # fmt: skip
+        print(f"{record['method']} on {where(record)}, {record['spacing']}, {steps} steps: "
+              f"{several(number, 'sample')}, {record['calls']} model calls, {seconds:.1f} s")  # fmt: skip
         print(f"wrote {', '.join(str(out / name) for name in files)}")
 
 

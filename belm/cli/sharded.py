@@ -104,7 +104,8 @@ class Job:
         """Everything the bits of a sample depend on."""
         resolved = {"method": str(sampler.method), "frame": str(sampler.frame), "spacing": sampler.grid.spacing}
         return {**self.setup.record(), **resolved, "seed": self.seed, "states": self.history,
-                "fingerprint": loaded.fingerprint, "grid": sampler.grid.fingerprint, "made_with": _made_with(place)}  # fmt: skip
+                "fingerprint": loaded.fingerprint, "grid": sampler.grid.fingerprint,
+                "made_with": _made_with(place)}  # fmt: skip
 
     def _spread(self, processes: int, report: Report | None) -> None:
         """Start the processes, show what they have finished, and end with the first that fails."""

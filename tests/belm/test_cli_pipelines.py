@@ -171,8 +171,9 @@ def test_shards_of_a_pipeline(told: Any, pipelines: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize("kind", ["sdxl", "sd3", "flux"])
 def test_every_command_on_the_other_kinds(told: Any, pipelines: Path, tmp_path: Path, kind: str) -> None:
     """The states that `sample` left find their way back by what it recorded, and nothing else."""
-    size = ["--height", 16, "--width", 24, "--steps", 6, "--guidance", 3]
-    told("sample", "--model", pipelines / kind, *WORDS, *size, "--embed", "--out", tmp_path / "run")
+    size = ["--height", 16, "--width", 24, "--steps", 6, "--guidance", "1:3"]
+    more = ["--unclipped", "--end", "zero", "--embed"]
+    told("sample", "--model", pipelines / kind, *WORDS, *size, *more, "--out", tmp_path / "run")
     whole = told("invert", "--state", tmp_path / "run", "--out", tmp_path / "noise")
     assert whole["error"]["max"] < 1e-10
     one = told("reconstruct", tmp_path / "run" / "sample-001.png", "--out", tmp_path / "again")
@@ -211,6 +212,8 @@ def test_the_model_may_be_finer_or_coarser(told: Any, pipelines: Path, tmp_path:
         (["--model", "sd", *WORDS, "--num", "1"], ("--prompt names 2", "at most 1")),
         (["--model", "sd", "--height", "16"], ("--height and --width",)),
         (["--model", "sd3", "--height", "16", "--width", "64"], ("64×16", "32×32 at most")),
+        (["--model", "sd3", "--end", "first"], ("unknown end 'first'", "known: zero")),
+        (["--model", "sd", "--end", "middle"], ("unknown end 'middle'", "first")),
         (["--model", "flux", "--negative-prompt", "bad"], ("--negative-prompt", "Flux", "true_cfg_scale")),
         (["--model", "sd", "--height", "15", "--width", "16"], ("16×15", "multiples of 2")),
         (["--model", "sd", "--method", "edict"], ("edict", "twice a step")),
