@@ -264,7 +264,7 @@ def test_pictures_and_states_that_do_not_fit(
     refused(
         "reconstruct", "--state", carrying, "--model", pipelines / "sd", *out, holds=("made by the model 'digits'",)
     )
-    refused("reconstruct", "--state", sampled, "--steps", 9, *out, holds=("another grid",))
+    refused("reconstruct", "--state", sampled, "--steps", 9, *out, holds=("another grid", "of 8 steps", "of 9 steps"))
     refused("edit", "--state", sampled, "--to-prompt", "a", "--to-prompt", "b", "--to-prompt", "c", "--label", 3, *out,
             holds=("--label 3",))  # fmt: skip
     alone = tmp_path / "alone"
