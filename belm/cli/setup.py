@@ -91,7 +91,8 @@ class Setup:
         Raises:
             InputError: no such model, or options that it has no use for.
         """
-        from belm.cli.loaded import Embedded, Pipeline
+        from belm.cli.loaded import Embedded
+        from belm.cli.piped import Pipeline
 
         return (Embedded if self.model == DIGITS else Pipeline)(self, device)
 
