@@ -18,8 +18,8 @@ from belm_runtime.errors import InputError
 
 INDEX = "model_index.json"
 
-#: How many numbers of a weight its fingerprint takes.
-_FEW = 8
+#: How many numbers of a weight a fingerprint takes, and what the names of the parts of a run begin with.
+_FEW, _RUN = 8, ("unet", "transformer", "text_encoder")
 
 
 def load(name: str, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Any:
@@ -50,15 +50,16 @@ def load(name: str, dtype: torch.dtype = torch.float32, device: torch.device | s
 
 
 def fingerprint(pipe: Any) -> str:
-    """What tells a pipeline from another one in the same folder: a few numbers of each of its weights, hashed.
+    """What tells a pipeline from another one in the same folder: a few numbers of each weight that a run goes through.
 
-    The same for every device; not for every dtype, which rounds the weights.
+    The same for every device; not for every dtype, which rounds the weights. A run goes through the networks that
+    predict and that read the text: with another autoencoder or safety checker a state still leads back.
     """
     digest = hashlib.sha256(str(pipe.scheduler.config.get("prediction_type")).encode())
-    for part in (part for _, part in sorted(pipe.components.items()) if isinstance(part, torch.nn.Module)):
-        for name, weight in part.state_dict().items():
+    for key in sorted(name for name, part in pipe.components.items() if name.startswith(_RUN) and part is not None):
+        for name, weight in pipe.components[key].state_dict().items():
             few = weight.detach().reshape(-1)[:_FEW].cpu().double()
-            digest.update(f"{name} {tuple(weight.shape)} {few.tolist()}".encode())
+            digest.update(f"{key} {name} {tuple(weight.shape)} {few.tolist()}".encode())
     return digest.hexdigest()[:16]
 
 
