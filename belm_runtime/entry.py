@@ -36,6 +36,8 @@ def check_state(state: State, names: Mapping[str, str], steps: int, registers: b
     """
     for name, value in names.items():
         if (theirs := getattr(state, name)) != value:
+            if name == "grid":  # Two fingerprints alone would not say what to change.
+                theirs, value = f"{theirs[:8]} of {state.steps} steps", f"{value[:8]} of {steps} steps"
             raise InputError(f"the state has another {name}: {theirs[:40]!r}, this sampler has {value[:40]!r}")
     if odd := [h for h in state.history if not isinstance(h, torch.Tensor) or not h.is_floating_point()]:
         raise InputError(f"a state's history must hold floating tensors, not {described(odd[0])}")

@@ -72,7 +72,7 @@ class Shards:
         """The shards that are there."""
         try:
             there = set(os.listdir(self.folder))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
         return [i for i in range(len(self)) if self.path(i).name in there]
 

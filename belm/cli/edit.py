@@ -125,8 +125,9 @@ def _run(
         turn, edited = (State.joined([getattr(one, part) for one in made]) for part in ("turn", "state"))
         node = turn.nodes[0]
         rows = [
-            (f"pictures ({condition(on.setup.label)})", on.source.pictures, 1.0), (f"at node {node}", turn.x, 2.5),
-            (f"edited ({condition(label)}, guidance {str(target[1]).removesuffix('.0')})", edited.x, 1.0),
+            (f"pictures ({condition(on.setup.label)})", (on.source.pictures,), 1.0),
+            (f"at node {node}", (turn.x,), 2.5),
+            (f"edited ({condition(label)}, guidance {str(target[1]).removesuffix('.0')})", (edited.x,), 1.0),
         ]  # fmt: skip
         facts = {"task": "edit", "keep": keep, "turn": node, "calls": turn.calls + edited.calls,
                  "source": {"label": on.setup.label, "guidance": on.setup.guidance}}  # fmt: skip

@@ -21,6 +21,9 @@ _EXTRAS = {
     "matplotlib": "plots", "PIL": "plots",
 }  # fmt: skip
 
+#: The exit code after Ctrl-C.
+INTERRUPTED = 130
+
 #: Click's UsageError, reached through what typer exports: newer versions of typer carry a click of their own.
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 
@@ -47,7 +50,10 @@ def guarded(call: Callable[[], Any]) -> int:
         except (NotFiniteError, OSError) as error:
             return _fail(str(error), 1)
         except (typer.Abort, KeyboardInterrupt):
-            return _fail("interrupted", 130)
+            code = INTERRUPTED
+    if code == INTERRUPTED:
+        # Some versions of typer return it without a word.
+        return _fail("interrupted", INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 

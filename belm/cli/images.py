@@ -73,10 +73,9 @@ def read(path: Path, shape: tuple[int, int, int]) -> torch.Tensor:
     return torch.from_numpy(pixels.astype(np.float64)).reshape(1, *shape) / 127.5 - 1
 
 
-def pixels(picture: torch.Tensor) -> np.ndarray:
-    """A picture (1, height, width) as grey values 0 … 255; what is beyond -1 … 1 is cut off."""
-    values = picture[0].detach().double().cpu().clamp(-1, 1).numpy()
-    return np.asarray(np.rint((values + 1) * 127.5), dtype=np.uint8)
+def pixels(shown: np.ndarray) -> np.ndarray:
+    """Pictures 0 … 1 as files have them, 0 … 255."""
+    return np.asarray(np.rint(255 * shown), dtype=np.uint8)
 
 
 def names_of(count: int, first: int = 0) -> list[str]:
@@ -92,7 +91,7 @@ def notes(record: Mapping[str, Any], count: int) -> list[str]:
 
 
 def write_all(
-    folder: Path, names: Sequence[str], pictures: Sequence[np.ndarray], state: State | None = None,
+    folder: Path, names: Sequence[str], pictures: np.ndarray, state: State | None = None,
     beside: Sequence[str] = (),
 ) -> list[str]:  # fmt: skip
     """Write each picture as NAME.png.
@@ -100,7 +99,7 @@ def write_all(
     Args:
         folder: where; staged by the caller.
         names: one for each picture, without ending.
-        pictures: pixels 0 … 255, grey or in colour.
+        pictures: pixels 0 … 255, grey or in colour, of shape (batch, …).
         state: put into each picture its own sample of this state.
         beside: a note for each, beside its state.
 

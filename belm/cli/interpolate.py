@@ -108,8 +108,6 @@ def _run(
     source: Source | None, out: Path, given: dict[str, Any], to_label: Label, between: int, keep: float,
     seed: int | None, embed: bool,
 ) -> dict[str, Any]:  # fmt: skip
-    import torch
-
     from belm_runtime.state import State
     from belm_runtime.tasks import interpolate as run
 
@@ -126,7 +124,7 @@ def _run(
         made = State.joined(path.states)
         names = [f"between-{n}" for n in range(1, between + 1)]
         caption = f"{condition(first)} to {condition(second)}: a picture, {between} between, a picture"
-        row = torch.cat([on.source.pictures[:1], made.x.to(on.source.pictures), on.source.pictures[1:]])
+        row = on.source.pictures[:1], made.x, on.source.pictures[1:]
         # Under two labels a picture between is of neither: no single run inverts it.
         setup = replace(on.setup, label=first) if first == second else None
         facts = {"task": "interpolate", "keep": keep, "weights": weights, "calls": path.calls,

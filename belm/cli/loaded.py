@@ -1,13 +1,13 @@
 """The model of a run, loaded: what a sampler needs of it, and how its samples look.
 
 Embedded     digits: grey pictures of 8×8, under a label
-Pipeline     a folder of save_pretrained or a name on the hub, under a prompt
+Pipeline     a folder of save_pretrained or a name on the hub, under a prompt; in `belm.cli.piped`
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -47,6 +47,10 @@ class Loaded(Protocol):
     def schedule(self) -> Schedule | None:
         """The schedule of the grid, where there is one."""
 
+    @property
+    def fingerprint(self) -> str | None:
+        """A fingerprint of what is in a folder, which may change; None where nothing can."""
+
     def sampler(self, progress: Progress | None = None) -> Sampler:
         """The sampler on its grid."""
 
@@ -69,15 +73,12 @@ class Loaded(Protocol):
             limit: what is white, where a sample is its own picture.
         """
 
-    def pixels(self, x: torch.Tensor) -> list[np.ndarray]:
-        """The same for files, 0 … 255."""
-
-
 class Embedded:
     """The model that comes with the package."""
 
     zoom = 8
     shape = DIGITS_SHAPE
+    fingerprint = None
 
     def __init__(self, setup: Setup, place: torch.device | str) -> None:
         """Check what does not fit this model.
@@ -160,116 +161,6 @@ class Embedded:
         """Samples are pictures."""
         values = x[:, 0].detach().double().cpu().clamp(-limit, limit).numpy()
         return np.asarray(values / limit + 1) / 2
-
-    def pixels(self, x: torch.Tensor) -> list[np.ndarray]:
-        """Grey values."""
-        return [images.pixels(picture) for picture in x]
-
-
-class Pipeline:
-    """A pipeline of diffusers."""
-
-    zoom = 1
-
-    def __init__(self, setup: Setup, place: torch.device | str) -> None:
-        """Load it, or take it as it was loaded before.
-
-        Raises:
-            InputError: what it cannot do, or no such pipeline.
-        """
-        from belm_runtime.pipelines import Adapter
-
-        if setup.schedule is not None:
-            raise InputError(f"--schedule {setup.schedule} is for digits; a pipeline brings its own")
-        if (setup.height is None) != (setup.width is None):
-            raise InputError("give --height and --width, or neither")
-        size = None if setup.height is None or setup.width is None else (setup.height, setup.width)
-        pipe = _pipeline(setup.model, setup.dtype or "float32", str(place))
-        try:
-            self._setup, self._on = setup, Adapter(pipe, setup.steps, size=size, **_settings(setup, pipe))
-        except InputError as error:
-            if not str(error).startswith(("clip_sample", "thresholding")):
-                raise
-            raise InputError(f"{error}, which is --unclipped") from None
-        if len(self._on.size) != 2:
-            raise InputError(f"{setup.model!r} makes sound; the command line has no files for it, the library has")
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of its x: latents, or pixels."""
-        return self._on.shape[1:]
-
-    @property
-    def schedule(self) -> Schedule | None:
-        """That of its scheduler."""
-        return self._on.schedule
-
-    def sampler(self, progress: Progress | None = None) -> Sampler:
-        """Method and grid, as the pipeline would set its scheduler."""
-        self._on.sampler.progress = progress
-        return self._on.sampler
-
-    def under(self, label: Label, place: int = 0) -> Model:
-        """The model under a prompt, an empty one if none is given.
-
-        Raises:
-            InputError: a label, a prompt that the model cannot read, or more prompts than it sees at a time.
-        """
-        from belm.cli.setup import read_guidance
-
-        if digits := [one for one in (label if isinstance(label, list) else [label]) if isinstance(one, int)]:
-            raise InputError(f"--label {digits[0]} is for the model digits; a pipeline takes --prompt")
-        weight, negative = read_guidance(self._setup.guidance), self._setup.negative_prompt
-        prompt = self._setup.seen(label, place)
-        return self._on.model(guidance_scale=weight, prompt=prompt, negative_prompt=negative)
-
-    def read(self, path: Path) -> torch.Tensor:
-        """x_0 of a picture.
-
-        Raises:
-            InputError: no readable picture, or one of another size or mode.
-        """
-        with images.opened(path) as picture:
-            try:
-                return self._on.encode(picture)
-            except InputError as error:
-                raise InputError(f"{str(path)!r}: {error}") from None
-
-    def shown(self, x: torch.Tensor, limit: float = 1.0) -> np.ndarray:
-        """As the autoencoder shows them, one at a time."""
-        made = [self._on.decode(one[None], "np") for one in x.to(self._on.family.device)]
-        found = np.concatenate(made)
-        return found[..., 0] if found.shape[-1] == 1 else found
-
-    def pixels(self, x: torch.Tensor) -> list[np.ndarray]:
-        """In colour, if the model has it."""
-        return list(np.rint(255 * self.shown(x)).astype(np.uint8))
-
-
-def _settings(setup: Setup, pipe: Any) -> dict[str, Any]:
-    """The options as settings of a scheduler; what is not given is as the pipeline has it."""
-    flow = "shift" in pipe.scheduler.config or pipe.scheduler.config.get("use_flow_sigmas")
-    given = {
-        "frame": setup.frame,
-        "spacing" if flow else "timestep_spacing": setup.spacing,
-        "set_alpha_to_one": None if setup.end is None else setup.end == "zero",
-        "clip_sample": False if setup.unclipped else None,
-        "thresholding": False if setup.unclipped else None,
-    }
-    found = {name: value for name, value in given.items() if value is not None}
-    return {"method": setup.method, "start": setup.start, "arithmetic": setup.arithmetic, **found}
-
-
-@lru_cache(maxsize=1)
-def _pipeline(name: str, dtype: str, place: str) -> Any:
-    import torch
-
-    from belm_runtime.pipelines.load import load
-
-    try:
-        return load(name, getattr(torch, dtype), place)
-    except InputError as error:
-        raise InputError(f"--model: {error} (the embedded model is called digits)") from None
 
 
 def usual(model: str) -> dict[str, Any]:

@@ -107,7 +107,7 @@ def _run(
         difference = (again.x - x0).double()
         error = {"max": float(difference.abs().max()), "rms": float(difference.square().mean().sqrt())}
         caption = f"made again, off by {error['rms']:.1g}"
-        rows = [("pictures", x0, 1.0), ("their noise", turn.x, 3.0), (caption, again.x, 1.0)]
+        rows = [("pictures", (x0,), 1.0), ("their noise", (turn.x,), 3.0), (caption, (again.x,), 1.0)]
         turn.save(on.folder / NOISE)
         facts = {"task": "reconstruct", "alone": alone, "error": error, "bits": bits,
                  "calls": turn.calls + again.calls}  # fmt: skip

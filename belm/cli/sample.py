@@ -9,11 +9,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 
 from belm.cli.files import staged
-from belm.cli.images import names_of, notes, write_all
+from belm.cli.images import names_of, notes, pixels, write_all
 from belm.cli.loaded import usual
 from belm.cli.options import (
     DeviceName,
@@ -40,7 +39,7 @@ from belm.cli.picture import montage, png
 from belm.cli.progress import bar
 from belm.cli.setup import DIGITS, Label, Setup, labels_of, named, read_condition
 from belm.cli.sharded import Job, place_among
-from belm.cli.work import where
+from belm.cli.work import several, spelled, where
 from belm_runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -52,7 +51,9 @@ FILES = ("run.json", "samples.png", "state.safetensors")
 Arithmetic = Annotated[
     str, typer.Option("--arithmetic", help="float64, float32, or integer: exact to the last bit (integer:batch=16).")
 ]
-Guidance = Annotated[float, typer.Option("--guidance", help="Weight of the label: 1 plain, above 1 exaggerated.")]
+Guidance = Annotated[
+    str, typer.Option("--guidance", help="Weight of the label: 1 plain, above 1 exaggerated; 1:3 from noise to data.")
+]
 Number = Annotated[
     int | None, typer.Option("--num", "-n", help="How many samples; default 16, of a pipeline one for each prompt.")
 ]
@@ -78,7 +79,7 @@ def sample(
     seed: Seed = 0,
     number: Number = None,
     label: LabelText = None,
-    guidance: Guidance = 1.0,
+    guidance: Guidance = "1",
     arithmetic: Arithmetic = "float64",
     frame: FrameName = None,
     start: Start = "adams",
@@ -109,7 +110,7 @@ def sample(
     own = usual(model) | {name: value for name, value in given.items() if value is not None}
     setup = Setup(
         model=named(model), method=method, steps=steps, spacing=spacing, start=start, frame=frame,
-        arithmetic=arithmetic, label=labels, guidance=guidance, device=device, dtype=dtype,
+        arithmetic=arithmetic, label=labels, guidance=spelled(guidance), device=device, dtype=dtype,
         negative_prompt=negative_prompt, height=height, width=width, unclipped=unclipped, **own,
     )  # fmt: skip
     if batch_size is not None:
@@ -125,8 +126,8 @@ def sample(
     if machine:
         print_json({**record, "seconds": seconds, "out": str(out), "files": files})
     else:
-        print(f"{record['method']} on {where(record)}, {record['spacing']}, {steps} steps: {number} samples, "
-              f"{record['calls']} model calls, {seconds:.1f} s")  # fmt: skip
+        print(f"{record['method']} on {where(record)}, {record['spacing']}, {steps} steps: "
+              f"{several(number, 'sample')}, {record['calls']} model calls, {seconds:.1f} s")  # fmt: skip
         print(f"wrote {', '.join(str(out / name) for name in files)}")
 
 
@@ -142,9 +143,10 @@ def _run(setup: Setup, seed: int, number: int, out: Path, embed: bool) -> tuple[
             state = sampler.sample(network, noise)
             seconds = time.perf_counter() - begin
             resolved = {"method": state.method, "frame": state.frame, "spacing": sampler.grid.spacing}
-            record = {**setup.record(), **resolved, "seed": seed, "num": number, **_facts(state)}
-            pictures = loaded.pixels(state.x)
-            contents = (json.dumps(record, indent=2) + "\n").encode(), png(montage(np.stack(pictures), loaded.zoom))
+            known = {"seed": seed, "num": number, "fingerprint": loaded.fingerprint}
+            record = {**setup.record(), **resolved, **known, **_facts(state)}
+            pictures = pixels(loaded.shown(state.x))
+            contents = (json.dumps(record, indent=2) + "\n").encode(), png(montage(pictures, loaded.zoom))
             for name, content in zip(FILES, contents, strict=False):
                 (folder / name).write_bytes(content)
             state.save(folder / FILES[-1])

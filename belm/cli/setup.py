@@ -91,7 +91,8 @@ class Setup:
         Raises:
             InputError: no such model, or options that it has no use for.
         """
-        from belm.cli.loaded import Embedded, Pipeline
+        from belm.cli.loaded import Embedded
+        from belm.cli.piped import Pipeline
 
         return (Embedded if self.model == DIGITS else Pipeline)(self, device)
 
@@ -161,8 +162,8 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def known(record: dict[str, Any]) -> dict[str, Any]:
-    """The entries of a run's record that a `Setup` is made of, and the seed."""
-    names = {field.name for field in fields(Setup)} | {"seed"}
+    """The entries of a run's record that a `Setup` is made of, the seed, and the model's fingerprint."""
+    names = {field.name for field in fields(Setup)} | {"seed", "fingerprint"}
     return {key: value for key, value in record.items() if key in names}
 
 

@@ -26,6 +26,7 @@ from belm_runtime.errors import InputError
 if TYPE_CHECKING:
     import torch
 
+    from belm.cli.loaded import Loaded
     from belm_runtime.sampler import Sampler
     from belm_runtime.shards import Shards
     from belm_runtime.state import State
@@ -97,14 +98,15 @@ class Job:
         sampler.grid.noise((1,), self.seed)
         loaded.under(self.setup.label)
         _fix_kernels(place)
-        self.shards.claim(self._settings(sampler, place))
+        self.shards.claim(self._settings(loaded, sampler, place))
         return sample
 
-    def _settings(self, sampler: Sampler, place: torch.device) -> dict[str, Any]:
+    def _settings(self, loaded: Loaded, sampler: Sampler, place: torch.device) -> dict[str, Any]:
         """Everything the bits of a sample depend on."""
         resolved = {"method": str(sampler.method), "frame": str(sampler.frame), "spacing": sampler.grid.spacing}
         return {**self.setup.record(), **resolved, "seed": self.seed, "states": self.history,
-                "grid": sampler.grid.fingerprint, "made_with": _made_with(place)}  # fmt: skip
+                "fingerprint": loaded.fingerprint, "grid": sampler.grid.fingerprint,
+                "made_with": _made_with(place)}  # fmt: skip
 
     def _spread(self, processes: int, report: Report | None) -> None:
         """Start the processes, show what they have finished, and end with the first that fails."""

@@ -41,7 +41,8 @@ class Source:
     Attributes:
         x: a state at node 0, or bare pictures of shape (batch, …).
         names: what the files made from each sample begin with.
-        values: the fields of the `Setup`; seed and first where the noise is known.
+        values: the fields of the `Setup`; seed and first where the noise is known, fingerprint where the model has
+            one.
         folders: where its files lie.
     """
 
@@ -67,7 +68,7 @@ class Source:
 
     def setup(self) -> Setup:
         """The run, every sample with its label; integers at the batch size at which their state was made."""
-        values = {key: value for key, value in self.values.items() if key not in ("seed", "first")}
+        values = {key: value for key, value in self.values.items() if key not in ("seed", "first", "fingerprint")}
         setup = Setup(**{**values, "label": labels_of(values.get("label"), len(self.names))})
         conditions = {} if self.bare else self.x.conditions  # type: ignore[union-attr]
         return setup.at_a_time(conditions["batch"]) if conditions else setup
@@ -214,6 +215,10 @@ def check(source: Source, sampler: Sampler, loaded: Loaded) -> None:
     if not source.bare:
         sampler.entry(source.x, 0, downwards=False)
     shape, model = tuple(source.pictures.shape[1:]), source.values["model"]
+    made_by = source.values.get("fingerprint")
+    if not source.bare and made_by is not None and made_by != loaded.fingerprint:
+        raise InputError(f"the state was made by another model than the one that is now called {model!r}: its "
+                         f"fingerprint was {made_by}, and is {loaded.fingerprint} here")  # fmt: skip
     if shape != loaded.shape:
         raise InputError(f"the state's samples have shape {shape}, of another model; {model} takes {loaded.shape}")
 
@@ -228,6 +233,8 @@ def _of_state(
     _check_model(record.get("model"), values["model"])
     if "method" in given:
         values["frame"] = None
+    if (given.get("dtype") or record.get("dtype")) != record.get("dtype"):
+        values["fingerprint"] = None  # They are rounded otherwise, and so are not the same.
     digits = values["model"] == DIGITS
     needed = {"steps": "steps", **({"schedule": "schedule", "label": "label"} if digits else {"label": "prompt"})}
     needed |= {"guidance": "guidance"} if values.get("label") is not None else {}

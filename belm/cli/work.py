@@ -12,6 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from belm.cli import images
 from belm.cli.files import staged
 from belm.cli.loaded import Loaded
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
     from belm_runtime.schedule import Schedule
     from belm_runtime.state import State
 
-Shown = tuple[str, "torch.Tensor", float]
+#: A row of the grid: a caption, its samples in one or several tensors, and the value that is white.
+Shown = tuple[str, "tuple[torch.Tensor, ...]", float]
 
 #: What every task writes beside its pictures.
 RECORD, GRID = "run.json", "grid.png"
@@ -95,7 +98,7 @@ class Bench:
             names: of the pictures.
             setup: the run that made the state; None if no one setting did, and then the state is not kept.
             state: at node 0.
-            rows: of the grid: a caption, samples, and the value that is white.
+            rows: of the grid.
             embed: put each picture's state into its file.
             **facts: what else there is to say.
 
@@ -104,16 +107,22 @@ class Bench:
         """
         record = {**(setup or self.setup).record(), "method": state.method, "frame": state.frame, "grid": state.grid,
                   "spacing": self.sampler.grid.spacing, "from": "x_0" if self.source.bare else "state",
-                  "num": len(state.x), **facts, "versions": {"belm": version("belm"), **state.versions}}  # fmt: skip
+                  "num": len(state.x), "fingerprint": self.loaded.fingerprint, **facts,
+                  "versions": {"belm": version("belm"), **state.versions}}  # fmt: skip
         carried = state if embed and setup else None
-        pictures, notes = self.loaded.pixels(state.x), images.notes(record, len(names))
-        files = images.write_all(self.folder, names, pictures, carried, notes)
+        made, notes = self.loaded.shown(state.x), images.notes(record, len(names))
+        files = images.write_all(self.folder, names, images.pixels(made), carried, notes)
         if setup is not None:
             state.save(self.folder / STATE_FILE)
             files.append(STATE_FILE)
         (self.folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        shown = [(said, self.loaded.shown(x[:COLUMNS], limit)) for said, x, limit in rows]
-        (self.folder / GRID).write_bytes(strip(shown))
+
+        def shown(x: torch.Tensor, limit: float) -> np.ndarray:
+            # An autoencoder is slow: what it has decoded for the files is not decoded again.
+            return made if x is state.x else self.loaded.shown(x[:COLUMNS], limit)
+
+        grid = [(said, np.concatenate([shown(x, limit) for x in parts])) for said, parts, limit in rows]
+        (self.folder / GRID).write_bytes(strip(grid))
         return {**record, "files": [*files, RECORD, GRID]}
 
     def named(self, ending: str) -> list[str]:

@@ -58,7 +58,11 @@ class Adapter:
             InputError: a pipeline of another kind, or with a scheduler that cannot be converted; wrong settings.
         """
         self.family = family_of(pipe)
-        self.size = tuple(size) if size is not None else self.family.usual_size()
+        usual = self.family.usual_size()
+        self.size = usual if size is None else tuple(size)
+        if len(self.size) != len(usual):
+            raise InputError(f"{_shown(self.size)} is no size for {type(pipe).__name__}, whose usual one is "
+                             f"{_shown(usual)}")  # fmt: skip
         self.family.shape(1, self.size)  # A wrong size is found here.
         self._plan = self.family.plan(whole("num_inference_steps", num_inference_steps, 1), self.size, settings)
         self._plan.sampler.progress = progress or _Bar(pipe)
@@ -149,6 +153,8 @@ class Adapter:
             InputError: another shape, or a state of another method or grid.
         """
         newest = x.x if isinstance(x, State) else x
+        if not isinstance(newest, Tensor):
+            raise InputError(f"x must be a tensor or a State, not a {type(newest).__name__}")
         wanted = self.family.shape(len(newest) if newest.dim() else 1, self.size)
         if tuple(newest.shape) != wanted:
             raise InputError(f"x is {described(newest)}; this model takes {wanted} at {_shown(self.size)}")

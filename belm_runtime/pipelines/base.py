@@ -50,7 +50,7 @@ class MultistepScheduler(Loop, SchedulerMixin, ConfigMixin):
         """
         if not isinstance(config, Mapping):
             return super().from_config(config, return_unused_kwargs, **kwargs)
-        own = inspect.signature(cls.__init__).parameters
+        own = inspect.signature(cls).parameters
         if strange := set(kwargs) - set(own) - set(config):
             raise unknown("setting", min(strange), own)
         return super().from_config(cls._adopted({**config, **kwargs}), return_unused_kwargs)

@@ -27,6 +27,9 @@ class FlowBELMScheduler(MultistepScheduler, FlowMatchEulerDiscreteScheduler):
     The sigmas, all their shifts and `scale_noise` are FlowMatchEulerDiscreteScheduler's own; only the step differs.
     """
 
+    #: The spread of FlowMatchEulerDiscreteScheduler, as grids and the records of runs call it.
+    OWN_SPACING: ClassVar[str] = "diffusers"
+
     _compatibles: ClassVar[list[str]] = []
     _prediction = "flow"
 
@@ -71,7 +74,7 @@ class FlowBELMScheduler(MultistepScheduler, FlowMatchEulerDiscreteScheduler):
             use_beta_sigmas: spread them by a beta distribution; needs SciPy.
             time_shift_type: exponential or linear, for dynamic shifting.
             stochastic_sampling: must be False.
-            spacing: trailing, linspace or power:p=1.5 in place of diffusers' spread; shifted all the same.
+            spacing: trailing, linspace or power:p=1.5, shifted like diffusers' own spread; None or diffusers for that.
             method: object or string of the catalogue.
             frame: flow, a number or data; default the method's natural frame. The noise end has alpha = 0.
             start: adams (rising order) or ddim (the paper's).
@@ -83,6 +86,9 @@ class FlowBELMScheduler(MultistepScheduler, FlowMatchEulerDiscreteScheduler):
         """
         self._check_settings()
         adopt.for_flow(self.config, type(self))
+        if spacing == self.OWN_SPACING:
+            spacing = None
+            self.register_to_config(spacing=None)
         if spacing is not None:
             read_spacing(spacing)
         # FluxPipeline passes sigmas of its own unless the config says so.
@@ -124,7 +130,7 @@ class FlowBELMScheduler(MultistepScheduler, FlowMatchEulerDiscreteScheduler):
             given = {name: value for name, value in given.items() if value is not None}
             FlowMatchEulerDiscreteScheduler.set_timesteps(self, num_inference_steps, **given)
             s = self.sigmas.double().numpy()[::-1]
-            grid = Grid.from_arrays(1 - s, s, s, schedule="flow", spacing="diffusers")
+            grid = Grid.from_arrays(1 - s, s, s, schedule="flow", spacing=self.OWN_SPACING)
             times = self.timesteps.flip(0)
         self._set_out(grid, times, device)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +17,9 @@ from diffusers.utils import logging
 from belm_runtime.errors import InputError
 
 INDEX = "model_index.json"
+
+#: How many numbers of a weight a fingerprint takes, and what the names of the parts of a run begin with.
+_FEW, _RUN = 8, ("unet", "transformer", "text_encoder")
 
 
 def load(name: str, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Any:
@@ -35,13 +40,34 @@ def load(name: str, dtype: torch.dtype = torch.float32, device: torch.device | s
         raise InputError(f"there is no folder {name!r} with a pipeline in it")
     with _quiet():
         try:
-            pipe = DiffusionPipeline.from_pretrained(name, torch_dtype=dtype)
+            pipe = DiffusionPipeline.from_pretrained(name, torch_dtype=dtype, **_left_out(folder / INDEX))
         except (OSError, ValueError, TypeError, AttributeError, ImportError, KeyError, RuntimeError) as error:
             reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
             raise InputError(f"cannot load the pipeline {name!r}: {reason.strip()}") from None
         pipe = pipe.to(device)
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+def fingerprint(pipe: Any) -> str:
+    """What tells a pipeline from another one in the same folder: a few numbers of each weight that a run goes through.
+
+    The same for every device; not for every dtype, which rounds the weights. A run goes through the networks that
+    predict and that read the text: with another autoencoder or safety checker a state still leads back.
+    """
+    digest = hashlib.sha256(str(pipe.scheduler.config.get("prediction_type")).encode())
+    for key in sorted(name for name, part in pipe.components.items() if name.startswith(_RUN) and part is not None):
+        for name, weight in pipe.components[key].state_dict().items():
+            few = weight.detach().reshape(-1)[:_FEW].cpu().double()
+            digest.update(f"{key} {name} {tuple(weight.shape)} {few.tolist()}".encode())
+    return digest.hexdigest()[:16]
+
+
+def _left_out(index: Path) -> dict[str, None]:
+    """The parts that a pipeline was saved without, such as its text encoder; diffusers wants that said again."""
+    if not index.is_file():
+        return {}
+    return {name: None for name, part in json.loads(index.read_text(encoding="utf-8")).items() if part == [None, None]}
 
 
 @contextmanager

@@ -85,4 +85,11 @@ def _array(picture: Any, channels: int) -> np.ndarray:
     array = picture if picture.ndim == 4 else picture[None]
     if array.ndim != 4 or array.shape[-1] != channels:
         raise InputError(f"an array of shape {picture.shape} is no picture of (height, width, {channels})")
-    return array / 255.0 if array.dtype == np.uint8 else array.astype(np.float64)
+    if array.dtype == np.uint8:
+        return array / 255.0
+    if not np.issubdtype(array.dtype, np.floating) or not ((array >= 0) & (array <= 1)).all():
+        raise InputError(
+            f"an array of {array.dtype} from {array.min():g} to {array.max():g} is no picture: give uint8, or floats "
+            "in 0 … 1"
+        )
+    return array.astype(np.float64)

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from torch import Tensor
 
 from belm_runtime.errors import InputError
+from belm_runtime.grid import whole
 from belm_runtime.pipelines.adapter import Adapter
 from belm_runtime.pipelines.families import Size, family_of
 from belm_runtime.state import State
@@ -80,7 +81,7 @@ def words(prompt: Any) -> dict[str, Any]:
 def size_from(height: int | None, width: int | None, length: int | None = None) -> Size | None:
     """The size that was asked for, if any."""
     if length is not None:
-        return (length,)
+        return (whole("length", length, 1),)
     if (height is None) != (width is None):
         raise InputError("give height and width, or neither")
-    return None if height is None or width is None else (height, width)
+    return None if height is None or width is None else (whole("height", height, 1), whole("width", width, 1))

@@ -18,6 +18,7 @@ from typing import Any
 from torch import Tensor
 
 from belm_runtime import tasks
+from belm_runtime.grid import whole
 from belm_runtime.guidance import Weight
 from belm_runtime.pipelines.adapter import Adapter
 from belm_runtime.pipelines.families import count_of, family_of
@@ -60,11 +61,11 @@ def generate(
     """
     check_output(output_type)
     size = size_from(height, width, length)
-    if size is None and latents is not None:
+    if size is None and isinstance(latents, Tensor):
         size = family_of(pipe).size_of(tuple(latents.shape))
     on = Adapter(pipe, num_inference_steps, size=size, progress=progress, **(settings or {}))
     if latents is None:
-        latents = on.noise(count_of(text) * num_images_per_prompt, generator)
+        latents = on.noise(count_of(text) * whole("num_images_per_prompt", num_images_per_prompt, 1), generator)
     x = on.checked(latents)
     state = on.sampler.sample(on.model(guidance_scale=guidance_scale, callback=callback, **text), x)
     return shown(on, state.x, output_type, state)

@@ -69,7 +69,7 @@ def carrying(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def pipelines(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with tiny pipelines, as save_pretrained writes them: sd, ddpm and sound."""
+    """A folder with tiny pipelines, as save_pretrained writes them: sd, sdxl, sd3, flux, ddpm and sound."""
     pytest.importorskip("diffusers")
     import torch
     from tiny_pipelines import Builder
@@ -78,6 +78,9 @@ def pipelines(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny = Builder(tmp_path_factory.mktemp("tokenizer"))
     for name, pipe in (
         ("sd", tiny.stable_diffusion(dtype=torch.float32).pipe), ("ddpm", tiny.ddpm(torch.float32)),
+        ("sdxl", tiny.stable_diffusion_xl(torch.float32, **tiny.texts("stable_diffusion_xl")).pipe),
+        ("sd3", tiny.stable_diffusion_3(torch.float32, **tiny.texts("stable_diffusion_3")).pipe),
+        ("flux", tiny.flux(torch.float32, tiny.texts("flux"), guidance_embeds=True).pipe),
         ("sound", tiny.audio(torch.float32)),
     ):  # fmt: skip
         pipe.save_pretrained(folder / name)

@@ -124,6 +124,29 @@ def test_edit_and_interpolate(told: Any, pipe: Any, sampled: Path, tmp_path: Pat
     assert np.array_equal(read(tmp_path / "i" / "between-1.png"), np.asarray(between.images[0][0]))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "decoded"),
+    [
+        (["sample", "--model", "sd", *WORDS, "--steps", 5, "--embed"], 2),
+        (["edit", "--to-prompt", "the end"], 2 + 2 + 2),  # the pictures, the states half-way, what came of them
+        (["reconstruct"], 2 + 2 + 2),
+        (["interpolate", "--between", 3], 2 + 3),
+    ],
+)
+def test_nothing_is_decoded_twice(
+    told: Any, pipelines: Path, sampled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str],
+    decoded: int,
+) -> None:  # fmt: skip
+    from diffusers import AutoencoderKL
+
+    seen, decode = [], AutoencoderKL.decode
+    monkeypatch.setattr(AutoencoderKL, "decode", lambda self, z, **more: seen.append(len(z)) or decode(self, z, **more))
+    monkeypatch.chdir(pipelines)
+    source = [] if arguments[0] == "sample" else ["--state", sampled]
+    told(*arguments, *source, "--out", tmp_path / "out")
+    assert sum(seen) == decoded
+
+
 def test_without_text_and_without_clipping(told: Any, refused: Any, pipelines: Path, tmp_path: Path) -> None:
     model = ["--model", pipelines / "ddpm", "--steps", 6, "--num", 2]
     refused("sample", *model, "--out", tmp_path / "x", holds=("clip_sample=True", "--unclipped"))
@@ -143,6 +166,24 @@ def test_shards_of_a_pipeline(told: Any, pipelines: Path, tmp_path: Path) -> Non
     assert second["label"] == ["a cat"] and second["error"]["max"] < 1e-10
     found = State.load(tmp_path / "shards" / "shard-00001.safetensors").x
     assert float((found - whole[2:]).abs().max()) < 1e-10
+
+
+@pytest.mark.parametrize("kind", ["sdxl", "sd3", "flux"])
+def test_every_command_on_the_other_kinds(told: Any, pipelines: Path, tmp_path: Path, kind: str) -> None:
+    """The states that `sample` left find their way back by what it recorded, and nothing else."""
+    size = ["--height", 16, "--width", 24, "--steps", 6, "--guidance", "1:3"]
+    more = ["--unclipped", "--end", "zero", "--embed"]
+    told("sample", "--model", pipelines / kind, *WORDS, *size, *more, "--out", tmp_path / "run")
+    whole = told("invert", "--state", tmp_path / "run", "--out", tmp_path / "noise")
+    assert whole["error"]["max"] < 1e-10
+    one = told("reconstruct", tmp_path / "run" / "sample-001.png", "--out", tmp_path / "again")
+    assert one["error"]["max"] < 1e-10 and one["label"] == ["one dog"]
+    assert np.array_equal(read(tmp_path / "again" / "sample-001-again.png"), read(tmp_path / "run" / "sample-001.png"))
+    told("edit", "--state", tmp_path / "run", "--to-prompt", "the end", "--out", tmp_path / "edited")
+    before, after = (State.load(tmp_path / name / "state.safetensors").x for name in ("run", "edited"))
+    assert float((after - before).abs().max()) > 1e-4
+    told("interpolate", "--state", tmp_path / "run", "--between", 1, "--out", tmp_path / "path")
+    assert read(tmp_path / "path" / "between-1.png").shape == (16, 24, 3)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "bfloat16"])
@@ -170,6 +211,10 @@ def test_the_model_may_be_finer_or_coarser(told: Any, pipelines: Path, tmp_path:
         (["--model", "sd", "--prompt", "a", "--label", "3"], ("--label", "--prompt", "one of them")),
         (["--model", "sd", *WORDS, "--num", "1"], ("--prompt names 2", "at most 1")),
         (["--model", "sd", "--height", "16"], ("--height and --width",)),
+        (["--model", "sd3", "--height", "16", "--width", "64"], ("64×16", "32×32 at most")),
+        (["--model", "sd3", "--end", "first"], ("unknown end 'first'", "known: zero")),
+        (["--model", "sd", "--end", "middle"], ("unknown end 'middle'", "first")),
+        (["--model", "flux", "--negative-prompt", "bad"], ("--negative-prompt", "Flux", "true_cfg_scale")),
         (["--model", "sd", "--height", "15", "--width", "16"], ("16×15", "multiples of 2")),
         (["--model", "sd", "--method", "edict"], ("edict", "twice a step")),
         (["--model", "sd", "--guidance", "nan"], ("nan", "finite")),
@@ -219,7 +264,7 @@ def test_pictures_and_states_that_do_not_fit(
     refused(
         "reconstruct", "--state", carrying, "--model", pipelines / "sd", *out, holds=("made by the model 'digits'",)
     )
-    refused("reconstruct", "--state", sampled, "--steps", 9, *out, holds=("another grid",))
+    refused("reconstruct", "--state", sampled, "--steps", 9, *out, holds=("another grid", "of 8 steps", "of 9 steps"))
     refused("edit", "--state", sampled, "--to-prompt", "a", "--to-prompt", "b", "--to-prompt", "c", "--label", 3, *out,
             holds=("--label 3",))  # fmt: skip
     alone = tmp_path / "alone"
@@ -227,6 +272,35 @@ def test_pictures_and_states_that_do_not_fit(
     shutil.copy(sampled / "state.safetensors", alone)
     refused("reconstruct", "--state", alone, "--model", pipelines / "sd", *out, holds=("run.json", "--steps, --prompt"))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_holds_another_model_by_now(
+    refused: Any, told: Any, run: Any, pipelines: Path, tmp_path: Path
+) -> None:  # fmt: skip
+    """A state leads back by its own weights only; a moved folder is still the same model."""
+    from safetensors.torch import load_file, save_file
+
+    here, moved = tmp_path / "model", tmp_path / "moved"
+    shutil.copytree(pipelines / "sd", here)
+    shards = ["sample", "--model", here, *WORDS, "--num", 2, "--steps", 4, "--batch-size", 1, "--states"]
+    told("sample", "--model", here, *WORDS, "--steps", 4, "--embed", "--out", tmp_path / "run")
+    told(*shards, "--out", tmp_path / "shards")
+    shutil.move(here, moved)
+    found = told("invert", "--state", tmp_path / "run", "--model", moved, "--out", tmp_path / "noise")
+    assert found["error"]["max"] < 1e-10
+    shutil.copytree(moved, here)
+    weights = here / "unet" / "diffusion_pytorch_model.safetensors"
+    save_file({name: 1.01 * w for name, w in load_file(weights).items()}, weights, {"format": "pt"})
+    picture, shard = tmp_path / "run" / "sample-000.png", tmp_path / "shards" / "shard-00001.safetensors"
+    for source in (["--state", tmp_path / "run"], [picture], ["--state", shard]):
+        refused("invert", *source, "--out", tmp_path / "x", holds=("made by another model", "fingerprint"))
+    (tmp_path / "shards" / "shard-00000.safetensors").unlink()
+    refused(*shards, "--out", tmp_path / "shards", holds=("other settings", "fingerprint"))
+    assert run("reconstruct", picture, "--bare", "--model", here, "--steps", 4, "--out", tmp_path / "bare").code == 0
+    shutil.rmtree(here)
+    finer = ["--dtype", "float64", "--model", moved]
+    assert told("invert", picture, *finer, "--out", tmp_path / "finer")["dtype"] == "float64"
+    assert not (tmp_path / "x").exists()
 
 
 def test_a_record_that_was_tampered_with(refused: Any, sampled: Path, tmp_path: Path) -> None:

@@ -261,6 +261,12 @@ def test_a_model_that_fails_is_exit_code_1_and_names_the_shard(run, monkeypatch,
     assert Shards(tmp_path, 10, 4).finished() == [0]
 
 
+def test_a_file_in_the_place_of_the_folder(refused, tmp_path):
+    (tmp_path / "file").write_text("here")
+    refused("sample", *SMALL, "--out", tmp_path / "file", holds=("cannot write", "file"))
+    assert (tmp_path / "file").read_text() == "here"
+
+
 def test_a_full_disk_is_exit_code_1_and_keeps_finished_shards(run, sampled, tmp_path):
     small, large = ([*SMALL[:4], "--batch-size", size, "--out", tmp_path / size] for size in ("1", "8"))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

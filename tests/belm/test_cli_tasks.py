@@ -12,7 +12,6 @@ import pytest
 import torch
 from PIL import Image
 
-from belm.cli.images import pixels
 from belm_runtime import Sampler, Schedule, State, digits
 from belm_runtime.png import carries, extract
 from belm_runtime.tasks import edit, interpolate, reconstruct
@@ -23,6 +22,11 @@ FEW = ["--steps", "8"]
 
 def values(path: Path) -> torch.Tensor:
     return torch.from_numpy(np.asarray(Image.open(path)).astype(float)).reshape(1, 1, 8, 8) / 127.5 - 1
+
+
+def pixels(picture: torch.Tensor) -> np.ndarray:
+    """The picture (1, 8, 8) as its file should have it."""
+    return ((picture[0].clamp(-1, 1) + 1) * 127.5).round().numpy().astype(np.uint8)
 
 
 def listed(folder: Path) -> list[str]:

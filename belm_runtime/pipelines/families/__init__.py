@@ -11,7 +11,7 @@ from belm_runtime.pipelines.families.plain import Audio, Unconditional
 from belm_runtime.pipelines.families.stable import StableDiffusion, StableDiffusionXL
 from belm_runtime.pipelines.families.text import count_of
 
-__all__ = ["FAMILIES", "Family", "Plan", "Size", "count_of", "family_of"]
+__all__ = ["FAMILIES", "Family", "Flux", "Plan", "Size", "count_of", "family_of"]
 
 FAMILIES = (StableDiffusion, StableDiffusionXL, StableDiffusion3, Flux, Unconditional, Audio)
 

@@ -49,6 +49,13 @@ class StableDiffusion3(Transformer):
     def _measures(self) -> tuple[int, int]:
         return self.pipe.vae_scale_factor * self.network.config.patch_size, self.pipe.vae.config.in_channels
 
+    def shape(self, batch: int, size: Size) -> tuple[int, ...]:
+        """(batch, channels, height, width) of the latents; the network has places for so many patches only."""
+        most = self.factor * int(self.network.config.pos_embed_max_size)
+        if max(size) > most:
+            raise InputError(f"{size[1]}×{size[0]} pixels: this model takes {most}×{most} at most")
+        return super().shape(batch, size)
+
     def set_timesteps(self, scheduler: Any, steps: int, size: Size) -> None:
         """Shifted by the number of patches, where the config says so."""
         patches = size[0] // self.factor * (size[1] // self.factor)

@@ -32,7 +32,11 @@ def encoded(pipe: Any, text: Mapping[str, Any], guided: bool, **more: Any) -> An
         given.setdefault("prompt", "")
     _check_encoders(pipe, given, guided)
     _check_pooled(known, given)
-    if isinstance(prompt := given.get("prompt"), list):
+    prompt = given.get("prompt", "")
+    words = prompt if isinstance(prompt, list) and prompt else [prompt]
+    if wrong := [word for word in words if not isinstance(word, str)]:
+        raise InputError(f"the prompt {wrong[0]!r} is no text: give a string or a list of strings")
+    if isinstance(prompt, list):
         # The pipelines do not all take one negative prompt for several prompts.
         for key in [key for key in given if key.startswith("negative_prompt") and isinstance(given[key], str)]:
             given[key] = [given[key]] * len(prompt)

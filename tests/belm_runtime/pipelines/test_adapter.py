@@ -16,7 +16,7 @@ pytest.importorskip("diffusers")
 
 from belm_runtime import InputError, Sampler
 from belm_runtime.pipelines import Adapter
-from belm_runtime.pipelines.load import load
+from belm_runtime.pipelines.load import fingerprint, load
 
 KINDS = ("stable_diffusion", "stable_diffusion_xl", "stable_diffusion_3", "flux")
 READS = {"_local_scalar_dense", "equal", "nonzero", "is_nonzero"}
@@ -127,8 +127,36 @@ def test_a_pipeline_from_a_folder(tiny: Any, tmp_path: Path, capfd: pytest.Captu
     (tmp_path / "file").write_text("")
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "model_index.json").write_text(json.dumps({"_class_name": "NoSuchPipeline"}))
+    for name, text in (("list", "[]"), ("torn", "{")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model_index.json").write_text(text)
     for name, words in (
         ("empty", "holds no model_index.json"), ("file", "no folder"), ("none", "no folder"), ("bad", "cannot load"),
+        ("list", "cannot load"), ("torn", "cannot load"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=words):
             load(str(tmp_path / name))
+
+
+def test_a_fingerprint_is_of_what_a_run_goes_through(tiny: Any) -> None:
+    first, pipe = (tiny.stable_diffusion(dtype=torch.float32).pipe for _ in range(2))
+    assert fingerprint(pipe) == fingerprint(first)
+    with torch.no_grad():
+        pipe.vae.post_quant_conv.weight.mul_(2)
+    assert fingerprint(pipe) == fingerprint(first)
+    for part in (pipe.unet, pipe.text_encoder):
+        before, weight = fingerprint(pipe), list(part.parameters())[-1]
+        with torch.no_grad():
+            weight.add_(1e-3)
+        assert fingerprint(pipe) != before
+    assert fingerprint(tiny.stable_diffusion("v_prediction", torch.float32).pipe) != fingerprint(first)
+
+
+def test_a_pipeline_that_was_saved_without_its_text_encoder(tiny: Any, tmp_path: Path) -> None:
+    model = tiny.stable_diffusion(dtype=torch.float32)
+    model.pipe.register_modules(text_encoder=None, tokenizer=None)
+    model.pipe.save_pretrained(tmp_path)
+    pipe = load(str(tmp_path))
+    assert pipe.text_encoder is None
+    with pytest.raises(InputError, match="holds no text encoder"):
+        Adapter(pipe, 4).model(prompt="a cat")

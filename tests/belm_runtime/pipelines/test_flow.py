@@ -132,6 +132,15 @@ def test_linspace_is_what_diffusers_makes() -> None:
     assert torch.allclose(ours.sigmas, theirs.sigmas, rtol=1e-6)
 
 
+def test_the_spread_of_diffusers_has_a_name_that_a_record_can_hold() -> None:
+    named = FlowBELMScheduler(shift=3.0, spacing="power:p=2")
+    own, again = FlowBELMScheduler(shift=3.0), FlowBELMScheduler.from_config(named.config, spacing="diffusers")
+    for scheduler in (own, again):
+        scheduler.set_timesteps(10)
+    assert again.sampler.grid == own.sampler.grid and own.sampler.grid.spacing == "diffusers"
+    assert again.config.spacing is None and not again.config.use_flow_sigmas
+
+
 def test_flux_leaves_the_sigmas_to_a_scheduler_that_has_a_spacing(tiny: Any) -> None:
     model = tiny.flux()
     model.pipe.scheduler = FlowBELMScheduler.from_config(model.pipe.scheduler.config, spacing="power:p=2")

@@ -466,6 +466,8 @@ def test_texts_that_cannot_be_read(tiny: Any) -> None:
     refused("pooled_prompt_embeds", generate, xl.pipe, prompt_embeds=text["prompt_embeds"])
     pipe = tiny.stable_diffusion().pipe
     refused("unknown keyword 'promt'; did you mean 'prompt'", generate, pipe, promt="a cat")
+    for strange in (3, ("a", "b"), [], ["a", None]):
+        refused("is no text: give a string or a list", generate, pipe, prompt=strange)
     refused("for 2 samples .* batch of 3", generate, pipe, prompt=["a", "b"], latents=torch.randn(3, 4, 8, 8))
     refused("2 generators", generate, pipe, prompt="a", generator=[torch.Generator()] * 2)
     refused("guidance", generate, pipe, prompt="a", guidance_scale=float("nan"))
@@ -479,12 +481,21 @@ def test_pictures_of_the_wrong_size_or_mode(tiny: Any) -> None:
     refused("one size, not 16×16 and 24×16", invert, pipe, [picture(), picture(16, 16)], **at)
     refused("ndarray|array of shape", invert, pipe, np.zeros((16, 16)), **at)
     refused("str", invert, pipe, "cat.png", **at)
+    for strange in (np.zeros((16, 16, 3), np.uint16), np.full((16, 16, 3), 200.0), np.full((16, 16, 3), np.nan)):
+        refused("is no picture: give uint8, or floats in 0 … 1", invert, pipe, strange, **at)
     refused("no pictures", invert, pipe, [], **at)
     refused("but the run is for", invert, pipe, picture(), height=16, width=16, **at)
     refused("give height and width", generate, pipe, prompt="a", height=16)
+    refused("66×16 pixels: this model takes 32×32", generate, tiny.stable_diffusion_3().pipe, height=16, width=66)
     refused("multiples of 4", generate, tiny.flux().pipe, height=18, width=16)
     refused(r"this model takes \(1, 16, 16\)", invert, tiny.flux().pipe, torch.randn(1, 5, 16), height=16, width=16)
     refused("multiple of 8", generate, tiny.audio(), length=63)
+    for side in (16.0, "16", -16):
+        refused(f"width must be a whole number ≥ 1, not {side!r}", generate, pipe, prompt="a", height=16, width=side)
+    refused("64 samples is no size for StableDiffusionPipeline", generate, pipe, prompt="a", length=64)
+    refused("16×16 is no size for DanceDiffusionPipeline", generate, tiny.audio(), height=16, width=16)
+    refused("must be a tensor or a State, not a ndarray", generate, pipe, prompt="a", latents=np.zeros((1, 4, 8, 8)))
+    refused("num_images_per_prompt must be", generate, pipe, prompt="a", num_images_per_prompt=0)
 
 
 def test_states_of_other_runs(tiny: Any) -> None:
