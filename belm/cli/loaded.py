@@ -35,9 +35,11 @@ class Loaded(Protocol):
 
     Attributes:
         zoom: how many times its pictures are enlarged in a grid.
+        ink: whether its grey values are ink, so that a picture of a task shows 1 as black.
     """
 
     zoom: int
+    ink: bool
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -76,7 +78,7 @@ class Loaded(Protocol):
 class Embedded:
     """The model that comes with the package."""
 
-    zoom = 8
+    zoom, ink = 8, True
     shape = DIGITS_SHAPE
     fingerprint = None
 

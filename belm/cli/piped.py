@@ -28,7 +28,7 @@ DTYPE = "float32"
 class Pipeline:
     """A pipeline of diffusers."""
 
-    zoom = 1
+    zoom, ink = 1, False
 
     def __init__(self, setup: Setup, place: torch.device | str) -> None:
         """Load it, or take it as it was loaded before.

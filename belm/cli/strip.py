@@ -18,11 +18,12 @@ _SMALL, _LARGE, _CAPTION = 0.42, 1.0, 0.19
 _FEW = 16
 
 
-def strip(rows: Sequence[Row]) -> bytes:
-    """The rows as a PNG, in the style of the demo; of grey ones a darker pixel has a higher value.
+def strip(rows: Sequence[Row], *, ink: bool = True) -> bytes:
+    """The rows as a PNG, in the style of the demo.
 
     Args:
         rows: from top to bottom.
+        ink: whether grey values are ink, 1 black; else light, 1 white.
     """
     from matplotlib.figure import Figure
 
@@ -41,7 +42,7 @@ def strip(rows: Sequence[Row]) -> bytes:
                 left = 0.05 + cell * column
                 size = cell - 0.04
                 ax = figure.add_axes((left / width, bottom / height, size / width, size / height))
-                ax.imshow(picture, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+                ax.imshow(picture, cmap="gray_r" if ink else "gray", vmin=0, vmax=1, interpolation="nearest")
                 ax.set(xticks=[], yticks=[])
                 ax.grid(visible=False)
                 ax.spines[:].set(visible=True, color="#cccccc")

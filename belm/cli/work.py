@@ -122,7 +122,7 @@ class Bench:
             return made if x is state.x else self.loaded.shown(x[:COLUMNS], limit)
 
         grid = [(said, np.concatenate([shown(x, limit) for x in parts])) for said, parts, limit in rows]
-        (self.folder / GRID).write_bytes(strip(grid))
+        (self.folder / GRID).write_bytes(strip(grid, ink=self.loaded.ink))
         return {**record, "files": [*files, RECORD, GRID]}
 
     def named(self, ending: str) -> list[str]:
