@@ -325,4 +325,5 @@ class Sampler:
             lambda: self._sample(watched.model, bare, stop), steps, named(nodes, self._registers),
             arithmetic.evaluating(model, x, history[0]).predict, arithmetic.spacing, history[0].device,
         )  # fmt: skip
-        return course.differentiable(history, declared)
+        with torch.enable_grad():
+            return course.differentiable(history, declared)

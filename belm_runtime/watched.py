@@ -50,10 +50,12 @@ class Watched:
 
     def _call(self, model: Model, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         prediction = self._look(model, x, t)
-        if not self._asked:
+        # What is no tensor, empty or not finite is the run's to judge.
+        if not self._asked and isinstance(prediction, torch.Tensor) and prediction.numel():
             self._asked = True
             again = self._look(model, x, t)
-            if not bool((again - prediction).abs().max() <= SAME * prediction.abs().max()):
+            same = (again - prediction).abs().max() <= SAME * prediction.abs().max()
+            if not bool(same | ~prediction.isfinite().all()):
                 raise InputError(
                     "the model gives different predictions for the same state; a reversible gradient evaluates it "
                     "again, so it has to be deterministic: call .eval() on it, or fix its random numbers"
@@ -80,8 +82,11 @@ def declare(model: Any, states: Sequence[torch.Tensor], wrt: Sequence[torch.Tens
     """The tensors to differentiate by: those of `wrt`, or the states and the parameters of a module.
 
     Raises:
-        InputError: nothing requires a gradient; a tensor of `wrt` does not; a state does and is not in `wrt`.
+        InputError: `wrt` is no list; nothing requires a gradient; a tensor of `wrt` does not; a state does and
+            is not in `wrt`.
     """
+    if isinstance(wrt, torch.Tensor):
+        raise InputError(f"wrt is {described(wrt)}; it must be a list of tensors, as in wrt=[x]")
     wanted = [x for x in states if isinstance(x, torch.Tensor) and x.requires_grad]
     if wrt is None:
         parameters = list(model.parameters()) if isinstance(model, torch.nn.Module) else []
