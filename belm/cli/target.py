@@ -79,6 +79,7 @@ def subject_of(
         InputError: something else, or something that cannot be made or has no noise levels.
     """
     from belm_runtime import audit
+    from belm_runtime.audit.subject import attempted
 
     found = _made(load(target), schedule, spacing, settings)
     name = target.partition(":")[2]
@@ -86,7 +87,7 @@ def subject_of(
         expected = None if spacing is None else _schedule(schedule, found).grid(steps, spacing)
         backwards = None if inverse is None else _turned(load(inverse), found, inverse)
         make = partial(audit.of_scheduler, found, steps, name=name, expected=expected, inverse=backwards)
-        return _refusing(name, make)
+        return attempted(name, make)
     if settings:
         raise InputError(f"--set {next(iter(settings))}=… is for schedulers; {target} is none")
     claimed = None if inverse is None else load(inverse)
@@ -105,6 +106,7 @@ def subject_of(
 def _made(found: Any, schedule: str | None, spacing: str | None, settings: Mapping[str, Any]) -> Any:
     """A scheduler from its class, with the settings that it knows; the result of a function without arguments."""
     from belm_runtime.audit import Subject, is_scheduler
+    from belm_runtime.audit.subject import attempted
 
     if isinstance(found, type) and is_scheduler(found):
         known = inspect.signature(found).parameters
@@ -117,9 +119,9 @@ def _made(found: Any, schedule: str | None, spacing: str | None, settings: Mappi
         if spacing is not None:
             chosen["timestep_spacing"] = spacing
         usable = {key: value for key, value in chosen.items() if key in known}
-        return _refusing(found.__name__, lambda: found(**{**usable, **settings}))
+        return attempted(found.__name__, lambda: found(**{**usable, **settings}))
     if callable(found) and not isinstance(found, Subject) and not is_scheduler(found) and not _count(found):
-        return _refusing(getattr(found, "__name__", "the target"), found)
+        return attempted(getattr(found, "__name__", "the target"), found)
     return found
 
 
@@ -171,13 +173,3 @@ def _required(found: Any, target: str) -> int:
             "Subject, or a function without arguments that returns one"
         )
     return count
-
-
-def _refusing(name: str, make: Any) -> Any:
-    """Call something of others; what it raises is a wrong input of one line."""
-    try:
-        return make()
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(f"{name} failed: {type(error).__name__}: {error}") from None

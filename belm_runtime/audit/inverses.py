@@ -77,9 +77,9 @@ def check(subject: Subject, forms: Forms, tolerance: float, amplification: float
     outputs = torch.randn(forms.calls, *_BATCH, generator=draw, dtype=torch.float64) * forms.size
     x = torch.randn(*_BATCH, generator=draw, dtype=torch.float64) * forms.size
     recorded = _Recorder(outputs)
-    result = subject.run(recorded, x.clone())
+    result = subject.sampled(recorded, x.clone())
     replay = Replay(recorded.calls, outputs)
-    back = final(subject.invert(replay, result)).double()
+    back = final(subject.undone(replay, result)).double()
     # The noise is what the network saw of it first: schedulers may scale x_N.
     left = _relative(back, _ending(subject, x, recorded))
     step, words = _first_wrong(replay, recorded, final(result).double(), tolerance, left)
@@ -141,7 +141,9 @@ def _first_wrong(
         return m + 1, f"the network is asked at t = {call.t:g} on a state that sampling never had, {algebra}"
     if left > tolerance:
         return None, "the network is asked as in sampling, but the steps do not lead back to x_N"
-    return None, "it passes through the states of sampling and asks the network on each of them as sampling did"
+    if not replay.asked:
+        return None, "it never asks the network: all that it needs travels in what sampling returns"
+    return None, "wherever it asks the network it is on a state, and at a time, at which sampling asked"
 
 
 def _live(subject: Subject, size: float, x: Tensor) -> float:
@@ -155,11 +157,10 @@ def _live(subject: Subject, size: float, x: Tensor) -> float:
         answer = 0.7 * torch.tanh(1.3 * u + 0.2) + 0.1 * torch.cos(2 * u).roll(1, -1) + 1e-4 * time
         return (size * answer).to(z.dtype)
 
-    result = subject.run(network, x.clone())
+    result = subject.sampled(network, x.clone())
     start = first[0]
-    assert subject.invert is not None
     try:
-        return _relative(final(subject.invert(network, result)).double(), start)
+        return _relative(final(subject.undone(network, result)).double(), start)
     except NotFiniteError:
         return float("inf")
 

@@ -94,6 +94,20 @@ def test_large_weights_of_eps_hide_the_answer() -> None:
     assert audit(of_sampler(as_v)).inverse.holds is True  # type: ignore[union-attr]
 
 
+def test_an_inverse_that_was_handed_the_noise_never_asks() -> None:
+    report = audit(of_function(lambda model, x: (ddim(model, x), x), GRID, invert=lambda model, result: result[1]))
+    assert report.inverse is not None and report.inverse.holds is True
+    assert report.inverse.words.startswith("it never asks the network")
+
+
+def test_an_inverse_that_fails_is_named() -> None:
+    def failing(model: object, result: object) -> None:
+        raise KeyError("x")
+
+    with pytest.raises(InputError, match="the inverse of run failed: KeyError: 'x'"):
+        audit(of_function(ddim, GRID, invert=failing))
+
+
 def test_no_claim_no_check() -> None:
     subject = of_function(ddim, GRID)
     assert audit(subject).inverse is None
