@@ -27,7 +27,8 @@ class Inverse:
     """What was found about a claimed inverse.
 
     Attributes:
-        holds: whether it is one, up to rounding; None where amplified rounding hides the answer.
+        holds: whether it is one, up to rounding; None where amplified rounding hides the answer, or where an iteration
+            leads back that need not do so with another network.
         replay: how far from x_N the replay ends, relative.
         live: how far from x_N the live run ends, relative.
         step: the first of its steps, counted from 1, at which the network is asked at another state or time; or None.
@@ -84,8 +85,14 @@ def check(subject: Subject, forms: Forms, tolerance: float, amplification: float
     left = _relative(back, _ending(subject, x, recorded))
     step, words = _first_wrong(replay, recorded, final(result).double(), tolerance, left)
     live = _live(subject, forms.size, x)
-    if step is None and max(left, live) <= tolerance:
-        return Inverse(True, left, live, None, words)
+    if max(left, live) <= tolerance:
+        if step is None:
+            return Inverse(True, left, live, None, words)
+        words = (
+            f"it leads back, but asks the network elsewhere too, first at its call {step}, as an iteration does; "
+            "whether that converges depends on the network"
+        )
+        return Inverse(None, left, live, step, words)
     # Rounding is relative to the states, which may be much larger than x_N, to which the results are.
     largest = max(float(call.x.abs().max()) for call in recorded.calls) / _size(recorded.calls[0].x)
     explained = (amplification or 0.0) * largest * max(forms.rounding, _EPSILON)

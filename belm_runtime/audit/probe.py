@@ -108,7 +108,7 @@ def probe(subject: Subject, tolerance: float = 1e-5) -> Forms:
             return Forms(forms.Z, forms.times, size, clipped, forms.rounding)
         clipped = where if clipped is None else clipped
     raise NotLinearError(
-        f"{subject.name} is not linear in its states and the network's outputs: "
+        f"{subject.name} is not linear in its states and the network's outputs, pixel by pixel: "
         f"{_place(clipped, count)}, even for values of size {SIZES[-1]:g}"
     )
 
