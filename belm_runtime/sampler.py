@@ -321,9 +321,10 @@ class Sampler:
         watched = Watched(model, declared)
         arithmetic, rows = self._arithmetic, self._arithmetic.rows
         steps = [Step(node, rows[node]) for node in range(min(nodes) - 1, stop - 1, -1)]
+        deviations = np.hypot(self.grid.alpha.astype(float), self.grid.sigma.astype(float)).tolist()
         course = Course(
             lambda: self._sample(watched.model, bare, stop), steps, named(nodes, self._registers),
-            arithmetic.evaluating(model, x, history[0]).predict, arithmetic.spacing, history[0].device,
+            arithmetic.evaluating(model, x, history[0]).predict, arithmetic.spacing, deviations, history[0].device,
         )  # fmt: skip
         with torch.enable_grad():
             return course.differentiable(history, declared)

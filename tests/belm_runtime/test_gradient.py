@@ -358,6 +358,16 @@ def test_a_network_that_answers_nothing_and_an_empty_batch(sampler: Sampler) -> 
     assert sampler.sample(lambda x, t: 0.5 * x, noise[:0], gradient="reversible").x.shape == (0, 4)
 
 
+@pytest.mark.parametrize("arithmetic", ["float64", "float32", "integer"])
+@pytest.mark.parametrize("method", ["blend:k=3", "edict:p=0.93"])
+def test_a_run_may_start_from_zero(method: str, arithmetic: str) -> None:
+    zero = torch.zeros(2, 4, dtype=torch.float64, requires_grad=True)
+    sampler, net = Sampler(method, DDPM.grid(8), arithmetic=arithmetic), Net().requires_grad_(False)
+    (found,) = torch.autograd.grad(loss(sampler.sample(net, zero, gradient="reversible")), zero)
+    plain = Sampler(method, DDPM.grid(8)).sample(net, zero, gradient="autograd")
+    assert relative((found,), torch.autograd.grad(loss(plain), zero)) < (1e-4 if arithmetic == "float32" else 1e-8)
+
+
 def test_what_is_asked_for_is_there_within_no_grad_too(sampler: Sampler) -> None:
     noise = sampler.grid.noise((2, 4), seed=0).requires_grad_()
     with torch.no_grad():
