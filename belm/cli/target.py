@@ -6,7 +6,7 @@ import importlib
 import inspect
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +81,9 @@ def subject_of(
     from belm_runtime import audit
     from belm_runtime.audit.subject import attempted
 
-    found = _made(load(target), schedule, spacing, settings)
+    loaded = load(target)
+    # What stands for a class whose dependency is missing fails when it is looked at.
+    found = attempted(target, lambda: _made(loaded, schedule, spacing, settings))
     name = target.partition(":")[2]
     if audit.is_scheduler(found):
         expected = None if spacing is None else _schedule(schedule, found).grid(steps, spacing)
@@ -112,6 +114,7 @@ def _made(found: Any, schedule: str | None, spacing: str | None, settings: Mappi
         known = inspect.signature(found).parameters
         if strange := sorted(set(settings) - set(known)):
             raise unknown(f"setting of {found.__name__}", strange[0], known)
+        _check_schedule(found.__name__, schedule, known, settings)
         preset, _, options = (schedule or "").partition(":")
         chosen: dict[str, Any] = dict(_SETTINGS.get(preset, {}))
         if preset == "flow" and options:
@@ -142,6 +145,22 @@ def _with_inverse(subject: Subject, claimed: Any) -> Subject:
     from dataclasses import replace
 
     return replace(subject, invert=claimed)
+
+
+def _check_schedule(name: str, schedule: str | None, known: Collection[str], settings: Mapping[str, Any]) -> None:
+    """Refuse a preset that a scheduler's class would not hear of, knowing these settings."""
+    from belm_runtime.schedule import Schedule
+
+    if schedule is None:
+        return
+    Schedule.preset(schedule)
+    flow, betas = schedule.partition(":")[0] == "flow", "beta_schedule" in known
+    if flow and betas and not settings.get("use_flow_sigmas"):
+        raise InputError(
+            f"{name} has betas and is no flow: leave out --schedule {schedule}, or choose sd15, ddpm, cosine"
+        )
+    if not flow and not betas:
+        raise InputError(f"{name} has no betas, so --schedule {schedule} would say nothing to it: leave it out")
 
 
 def _schedule(name: str | None, scheduler: Any) -> Schedule:
