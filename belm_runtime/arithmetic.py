@@ -64,6 +64,8 @@ class Integer:
         if "batch" in values:
             values["batch"] = int(values["batch"]) if values["batch"].denominator == 1 else float(values["batch"])
         if "force" in values:
+            if values["force"] not in (0, 1):
+                raise InputError(f"arithmetic {text!r}: force is 0 or 1, not {given['force']}")
             values["force"] = bool(values["force"])
         return cls(**values)
 

@@ -89,6 +89,15 @@ class Exact:
 
     # ---- running ----------------------------------------------------------------------------------------------------
 
+    def check_climb(self, x: torch.Tensor, nodes: list[int], relations: Sequence[Relation]) -> None:
+        """Refuse before a climb from x_0 to `nodes` what would be refused after it.
+
+        Raises:
+            InputError: x_0 does not fit, or rounding may be amplified beyond the range.
+        """
+        self._entered(x, [x], self._names([0]))
+        self._refuse_drift(self._steps(relations, nodes), nodes)
+
     def along(
         self, model: Model, x: torch.Tensor | State, history: list[torch.Tensor], nodes: list[int],
         relations: Sequence[Relation], depth: int, progress: Progress | None, slopes: list[torch.Tensor] | None = None,

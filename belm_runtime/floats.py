@@ -49,6 +49,9 @@ class Floats:
         """A run of the model without steps."""
         return self._run(model, like, 0, None)
 
+    def check_climb(self, x: torch.Tensor, nodes: list[int], relations: Sequence[Relation]) -> None:
+        """Floats refuse nothing beforehand."""
+
     def along(
         self, model: Model, x: torch.Tensor | State, history: list[torch.Tensor], nodes: list[int],
         relations: Sequence[Relation], depth: int, progress: Progress | None, slopes: list[torch.Tensor] | None = None,

@@ -30,7 +30,7 @@ from belm_runtime.integer import Step, increment, to_integers
 from belm_runtime.state import State
 
 Predict = Callable[[torch.Tensor, int], torch.Tensor]
-#: How far the first states may be from themselves after the way back, relative to their size.
+#: How far the first states may be from themselves after the way back, relative to their size or a standard deviation.
 DRIFT = 1e-3
 
 
@@ -43,7 +43,7 @@ class Course:
 
     def __init__(
         self, run: Callable[[], State], steps: Sequence[Step], given: Sequence[Key], predict: Predict,
-        spacing: Mapping[Key, float] | None, device: torch.device,
+        spacing: Mapping[Key, float] | None, deviations: Sequence[float], device: torch.device,
     ) -> None:  # fmt: skip
         """Describe a run.
 
@@ -53,9 +53,11 @@ class Course:
             given: the names of the states it starts from.
             predict: the prediction for a state at a node, on the way back.
             spacing: of all states in integer arithmetic, else None.
+            deviations: sqrt(alpha² + sigma²) of every node.
             device: where it runs.
         """
         self.run, self.steps, self.given, self.predict, self.spacing = run, steps, given, predict, spacing
+        self.deviations = deviations
         self.autocast = _autocast(device)
         self.state: State | None = None
 
@@ -134,7 +136,7 @@ class _WayBack:
         for key in sorted(given, key=lambda key: key not in self.on_predictions):
             if key in self.maker:
                 self._find(key)
-                drifts.append(self.states.drift(key, given[key]))
+                drifts.append(self.states.drift(key, given[key], self.course.deviations[key[0]]))
             self.states.enter({key: given[key]})
             self._visit(key)
         if drifts:
@@ -219,8 +221,9 @@ class _Floats:
         assert a.old is not None
         self.values[a.old] = total / a.own
 
-    def drift(self, key: Key, x: torch.Tensor) -> torch.Tensor:
-        return (self.values[key] - x).norm() / x.norm().clamp_min(torch.finfo(x.dtype).tiny)
+    def drift(self, key: Key, x: torch.Tensor, deviation: float) -> torch.Tensor:
+        # A run may start from 0, of which no error is a small part.
+        return (self.values[key] - x).norm() / x.norm().clamp_min(deviation * max(x.numel(), 1) ** 0.5)
 
 
 class _Integers(_Floats):
@@ -247,8 +250,9 @@ class _Integers(_Floats):
         change = increment(a, self.values, predictions, self.spacing, self.scratch)
         self.values[a.old] = self.values[a.target] - change
 
-    def drift(self, key: Key, x: torch.Tensor) -> torch.Tensor:
-        return super().drift(key, to_integers(x, self.spacing[key]))
+    def drift(self, key: Key, x: torch.Tensor, deviation: float) -> torch.Tensor:
+        spacing = self.spacing[key]
+        return super().drift(key, to_integers(x, spacing), deviation / abs(spacing))
 
 
 def _states(spacing: Mapping[Key, float] | None, values: dict[Key, torch.Tensor]) -> _Floats | _Integers:

@@ -163,14 +163,12 @@ class Evaluation:
         after = -(before + count) % self.batch
         if before or after:
             x, t = (torch.cat([_copies(value, before), value, _copies(value, after)]) for value in (x, t))
-        parts = [
-            self._part(model, x[n : n + self.batch], t[n : n + self.batch])
-            for n in range(0, max(len(x), 1), self.batch)
-        ]
+        starts = range(0, max(len(x), 1), self.batch)
+        parts = [self._part(model, x[n : n + self.batch], t[n : n + self.batch], len(starts) > 1) for n in starts]
         whole_batch = parts[0] if len(parts) == 1 else torch.cat(parts)
         return whole_batch if len(x) == count else whole_batch[before : before + count]
 
-    def _part(self, model: Model, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    def _part(self, model: Model, x: torch.Tensor, t: torch.Tensor, several: bool) -> torch.Tensor:
         prediction = model(x, t)
         if not isinstance(prediction, torch.Tensor) or prediction.shape != x.shape:
             raise InputError(f"the model returned {described(prediction)} for x of shape {tuple(x.shape)}")
@@ -181,7 +179,8 @@ class Evaluation:
                 "would differ; use the same dtype, or force it (integer:force=1, or --force)"
             )
         self.dtype = dtype
-        return prediction
+        # A model may answer in a buffer of its own, which the next part would overwrite.
+        return prediction.clone() if several else prediction
 
 
 class IntegerRun(Run):

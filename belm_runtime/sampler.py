@@ -286,9 +286,10 @@ class Sampler:
 
     def _climbed(self, model: Model, x: torch.Tensor, climb: Climb, relations: list[Relation]) -> State:
         """The first nodes by a climb, the rest by the relations, as one run."""
-        total = climb.steps + len(relations)
+        total, nodes = climb.steps + len(relations), list(range(len(climb.stops) - 1, -1, -1))
+        self._arithmetic.check_climb(x, nodes, relations)
         history, slopes = climb.run(self._arithmetic.seen(model, x), x, self._share(0, total))
-        nodes, progress = list(range(len(history) - 1, -1, -1)), self._share(climb.steps, total)
+        progress = self._share(climb.steps, total)
         done = self._made(self._arithmetic.along(model, x, history, nodes, relations, self.depth, progress, slopes))
         return replace(done, calls=done.calls + climb.steps)
 
@@ -320,8 +321,10 @@ class Sampler:
         watched = Watched(model, declared)
         arithmetic, rows = self._arithmetic, self._arithmetic.rows
         steps = [Step(node, rows[node]) for node in range(min(nodes) - 1, stop - 1, -1)]
+        deviations = np.hypot(self.grid.alpha.astype(float), self.grid.sigma.astype(float)).tolist()
         course = Course(
             lambda: self._sample(watched.model, bare, stop), steps, named(nodes, self._registers),
-            arithmetic.evaluating(model, x, history[0]).predict, arithmetic.spacing, history[0].device,
+            arithmetic.evaluating(model, x, history[0]).predict, arithmetic.spacing, deviations, history[0].device,
         )  # fmt: skip
-        return course.differentiable(history, declared)
+        with torch.enable_grad():
+            return course.differentiable(history, declared)

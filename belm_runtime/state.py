@@ -120,8 +120,17 @@ class State:
             raise InputError(f"state {source!r} is damaged: {error}") from None
 
     def __getitem__(self, samples: slice) -> State:
-        """The state of some of its samples, e.g. ``state[2:3]``."""
-        first = samples.indices(len(self.x))[0]
+        """The state of some of its samples, e.g. ``state[2:3]``.
+
+        Raises:
+            InputError: a step other than 1 through an integer state: its samples would lose their places.
+        """
+        first, _, step = samples.indices(len(self.x))
+        if step != 1 and self.conditions.get("batch", 1) > 1:
+            raise InputError(
+                f"samples of an integer state keep their places in the model's batches of {self.conditions['batch']}, "
+                f"so a step of {step} cannot cut them; cut one piece, as in state[2:5]"
+            )
         return replace(self, history=tuple(x[samples] for x in self.history), conditions=self._behind(first))
 
     @classmethod

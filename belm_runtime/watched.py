@@ -45,18 +45,27 @@ class Watched:
                     f"wrt holds a tensor of shape {tuple(tensor.shape)} and another that it is made of; declare one of "
                     "them, the one that the model uses"
                 )
-        self._asked = False
+        self._asked = self._depends = False
         self.model: Model = through(model, self._call)
 
     def _call(self, model: Model, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         prediction = self._look(model, x, t)
-        if not self._asked:
+        # What is no tensor, empty or not finite is the run's to judge.
+        if not self._asked and isinstance(prediction, torch.Tensor) and prediction.numel():
             self._asked = True
+            # A model may answer in a buffer of its own, which the next answer overwrites.
+            prediction = prediction.clone()
             again = self._look(model, x, t)
-            if not bool((again - prediction).abs().max() <= SAME * prediction.abs().max()):
+            same = (again - prediction).abs().max() <= SAME * prediction.abs().max()
+            if not bool(same | ~prediction.isfinite().all()):
                 raise InputError(
                     "the model gives different predictions for the same state; a reversible gradient evaluates it "
                     "again, so it has to be deterministic: call .eval() on it, or fix its random numbers"
+                )
+            if not self._depends and not torch.equal(self._look(model, 0.99 * x + 0.01, t), prediction):
+                raise InputError(
+                    "the model's answer changes with x but has no gradient, so that of the run would be wrong: it runs "
+                    "under torch.no_grad or inference_mode, or detaches"
                 )
         return prediction
 
@@ -72,6 +81,7 @@ class Watched:
                         f"the model uses {name}, which requires a gradient and is not declared: add it to wrt, or "
                         "detach it"
                     )
+            self._depends = self._depends or prediction.requires_grad
             prediction = prediction.detach()
         return prediction
 
@@ -80,8 +90,11 @@ def declare(model: Any, states: Sequence[torch.Tensor], wrt: Sequence[torch.Tens
     """The tensors to differentiate by: those of `wrt`, or the states and the parameters of a module.
 
     Raises:
-        InputError: nothing requires a gradient; a tensor of `wrt` does not; a state does and is not in `wrt`.
+        InputError: `wrt` is no list; nothing requires a gradient; a tensor of `wrt` does not; a state does and
+            is not in `wrt`.
     """
+    if isinstance(wrt, torch.Tensor):
+        raise InputError(f"wrt is {described(wrt)}; it must be a list of tensors, as in wrt=[x]")
     wanted = [x for x in states if isinstance(x, torch.Tensor) and x.requires_grad]
     if wrt is None:
         parameters = list(model.parameters()) if isinstance(model, torch.nn.Module) else []

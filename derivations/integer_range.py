@@ -51,23 +51,31 @@ def derive() -> Certificate:
 
 
 def _spacings() -> list[Record]:
-    """The coefficient own: A_k in x for BDIA, a_k in the frame for the others."""
-    gamma, theta, w0, w2 = sp.symbols("gamma theta w0 w2", positive=True)
-    in_x = bdia(gamma).a[-1] * w0 / w2
-    assert sp.cancel(in_x - gamma) == 0
-    goals = [identity("BDIA: A_2 = gamma in x", in_x, gamma, where=["w0, w2 > 0"])]
-    for k in range(2, 5):
-        goals.append(identity(f"blend, k = {k}: a_k = theta", blend(k, theta).a[-1], theta))
-        goals.append(identity(f"open, k = {k}: a_k = 1", open_belm(k).a[-1], 1))
+    """C_{i-1} = A_k·C_{i-1+k} with A_k = a_k·w_{i-1}/w_{i-1+k}: what the catalogue's a_k makes of the spacing."""
+    gamma, theta = sp.symbols("gamma theta")
     h1, h2 = o_belm().h
-    goals.append(identity("O-BELM: a_2 = h_1²/h_2²", o_belm().a[-1], h1**2 / h2**2, where=["h1, h2 > 0"]))
+    goals = [identity("BDIA: C_0 = gamma·C_2 in x", f"({bdia(gamma).a[-1]})*w0/w2*C2", "gamma*C2",
+                      where=["w0, w2 > 0"])]  # fmt: skip
+    goals.append(_in_frame("O-BELM: a_2 = h_1²/h_2²", o_belm().a, h1**2 / h2**2, ["h1, h2 > 0"]))
+    for k in range(2, 5):
+        goals.append(_in_frame(f"blend, k = {k}: a_k = theta", blend(k, theta).a, theta))
+        goals.append(_in_frame(f"open, k = {k}: a_k = 1", open_belm(k).a, 1))
     edict = method("edict")
     assert isinstance(edict, TwoRegister)
     for register in "xy":
-        own = sp.prod(weight for stage in edict.stages for name, weight in stage.terms
-                      if stage.target[0] == register == name[0])  # fmt: skip
-        goals.append(identity(f"EDICT, register {register}: its own weights multiply to p", own, edict.parameters[0]))
+        own = [f"({weight})" for stage in edict.stages for name, weight in stage.terms
+               if stage.target[0] == register == name[0]]  # fmt: skip
+        left = "*".join([*own, "w0/w1*C1/w0"])
+        goals.append(identity(f"EDICT, register {register}: C_0/w_0 = p·C_1/w_1", left, "p*C1/w1",
+                              where=["w0, w1 > 0"]))  # fmt: skip
     return goals
+
+
+def _in_frame(says: str, a: tuple[sp.Expr, ...], factor: sp.Expr | int, where: list[str] | None = None) -> Record:
+    """C_0/w_0 = factor·C_k/w_k for a relation in its frame."""
+    k = len(a)
+    left, right = f"({a[-1]})*w0/w{k}*C{k}/w0", f"({factor})*C{k}/w{k}"
+    return identity(says, left, right, where=[f"w0, w{k} > 0", *(where or [])])
 
 
 def _responses() -> list[Record]:

@@ -6,7 +6,7 @@ import importlib
 import inspect
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -79,14 +79,17 @@ def subject_of(
         InputError: something else, or something that cannot be made or has no noise levels.
     """
     from belm_runtime import audit
+    from belm_runtime.audit.subject import attempted
 
-    found = _made(load(target), schedule, spacing, settings)
+    loaded = load(target)
+    # What stands for a class whose dependency is missing fails when it is looked at.
+    found = attempted(target, lambda: _made(loaded, schedule, spacing, settings))
     name = target.partition(":")[2]
     if audit.is_scheduler(found):
         expected = None if spacing is None else _schedule(schedule, found).grid(steps, spacing)
         backwards = None if inverse is None else _turned(load(inverse), found, inverse)
         make = partial(audit.of_scheduler, found, steps, name=name, expected=expected, inverse=backwards)
-        return _refusing(name, make)
+        return attempted(name, make)
     if settings:
         raise InputError(f"--set {next(iter(settings))}=… is for schedulers; {target} is none")
     claimed = None if inverse is None else load(inverse)
@@ -105,11 +108,13 @@ def subject_of(
 def _made(found: Any, schedule: str | None, spacing: str | None, settings: Mapping[str, Any]) -> Any:
     """A scheduler from its class, with the settings that it knows; the result of a function without arguments."""
     from belm_runtime.audit import Subject, is_scheduler
+    from belm_runtime.audit.subject import attempted
 
     if isinstance(found, type) and is_scheduler(found):
         known = inspect.signature(found).parameters
         if strange := sorted(set(settings) - set(known)):
             raise unknown(f"setting of {found.__name__}", strange[0], known)
+        _check_schedule(found.__name__, schedule, known, settings)
         preset, _, options = (schedule or "").partition(":")
         chosen: dict[str, Any] = dict(_SETTINGS.get(preset, {}))
         if preset == "flow" and options:
@@ -117,9 +122,9 @@ def _made(found: Any, schedule: str | None, spacing: str | None, settings: Mappi
         if spacing is not None:
             chosen["timestep_spacing"] = spacing
         usable = {key: value for key, value in chosen.items() if key in known}
-        return _refusing(found.__name__, lambda: found(**{**usable, **settings}))
+        return attempted(found.__name__, lambda: found(**{**usable, **settings}))
     if callable(found) and not isinstance(found, Subject) and not is_scheduler(found) and not _count(found):
-        return _refusing(getattr(found, "__name__", "the target"), found)
+        return attempted(getattr(found, "__name__", "the target"), found)
     return found
 
 
@@ -140,6 +145,22 @@ def _with_inverse(subject: Subject, claimed: Any) -> Subject:
     from dataclasses import replace
 
     return replace(subject, invert=claimed)
+
+
+def _check_schedule(name: str, schedule: str | None, known: Collection[str], settings: Mapping[str, Any]) -> None:
+    """Refuse a preset that a scheduler's class would not hear of, knowing these settings."""
+    from belm_runtime.schedule import Schedule
+
+    if schedule is None:
+        return
+    Schedule.preset(schedule)
+    flow, betas = schedule.partition(":")[0] == "flow", "beta_schedule" in known
+    if flow and betas and not settings.get("use_flow_sigmas"):
+        raise InputError(
+            f"{name} has betas and is no flow: leave out --schedule {schedule}, or choose sd15, ddpm, cosine"
+        )
+    if not flow and not betas:
+        raise InputError(f"{name} has no betas, so --schedule {schedule} would say nothing to it: leave it out")
 
 
 def _schedule(name: str | None, scheduler: Any) -> Schedule:
@@ -171,13 +192,3 @@ def _required(found: Any, target: str) -> int:
             "Subject, or a function without arguments that returns one"
         )
     return count
-
-
-def _refusing(name: str, make: Any) -> Any:
-    """Call something of others; what it raises is a wrong input of one line."""
-    try:
-        return make()
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(f"{name} failed: {type(error).__name__}: {error}") from None

@@ -47,7 +47,9 @@ def called_at(forms: Forms, subject: Subject) -> list[Fault]:
         return []
     n = int(wrong[0])
     words = f"the network is called at t = {forms.times[n]:g} where the grid has t = {right[n]:g}"
-    if len(wrong) > 1 and np.ptp(off[wrong]) < 1e-3 * unit:
+    if len(right) > 1 and np.abs(forms.times - right[::-1]).max() <= 0.5 * unit:
+        words += "; all are the grid's own, in reverse order"
+    elif len(wrong) > 1 and np.ptp(off[wrong]) < 1e-3 * unit:
         words += f"; all {len(wrong)} are off by {off[n]:+g}"
     return [Fault("timestep", _counted(wrong), words)]
 

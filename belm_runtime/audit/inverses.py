@@ -27,7 +27,8 @@ class Inverse:
     """What was found about a claimed inverse.
 
     Attributes:
-        holds: whether it is one, up to rounding; None where amplified rounding hides the answer.
+        holds: whether it is one, up to rounding; None where amplified rounding hides the answer, or where an iteration
+            leads back that need not do so with another network.
         replay: how far from x_N the replay ends, relative.
         live: how far from x_N the live run ends, relative.
         step: the first of its steps, counted from 1, at which the network is asked at another state or time; or None.
@@ -77,15 +78,21 @@ def check(subject: Subject, forms: Forms, tolerance: float, amplification: float
     outputs = torch.randn(forms.calls, *_BATCH, generator=draw, dtype=torch.float64) * forms.size
     x = torch.randn(*_BATCH, generator=draw, dtype=torch.float64) * forms.size
     recorded = _Recorder(outputs)
-    result = subject.run(recorded, x.clone())
+    result = subject.sampled(recorded, x.clone())
     replay = Replay(recorded.calls, outputs)
-    back = final(subject.invert(replay, result)).double()
+    back = final(subject.undone(replay, result)).double()
     # The noise is what the network saw of it first: schedulers may scale x_N.
     left = _relative(back, _ending(subject, x, recorded))
     step, words = _first_wrong(replay, recorded, final(result).double(), tolerance, left)
     live = _live(subject, forms.size, x)
-    if step is None and max(left, live) <= tolerance:
-        return Inverse(True, left, live, None, words)
+    if max(left, live) <= tolerance:
+        if step is None:
+            return Inverse(True, left, live, None, words)
+        words = (
+            f"it leads back, but asks the network elsewhere too, first at its call {step}, as an iteration does; "
+            "whether that converges depends on the network"
+        )
+        return Inverse(None, left, live, step, words)
     # Rounding is relative to the states, which may be much larger than x_N, to which the results are.
     largest = max(float(call.x.abs().max()) for call in recorded.calls) / _size(recorded.calls[0].x)
     explained = (amplification or 0.0) * largest * max(forms.rounding, _EPSILON)
@@ -141,7 +148,9 @@ def _first_wrong(
         return m + 1, f"the network is asked at t = {call.t:g} on a state that sampling never had, {algebra}"
     if left > tolerance:
         return None, "the network is asked as in sampling, but the steps do not lead back to x_N"
-    return None, "it passes through the states of sampling and asks the network on each of them as sampling did"
+    if not replay.asked:
+        return None, "it never asks the network: all that it needs travels in what sampling returns"
+    return None, "wherever it asks the network it is on a state, and at a time, at which sampling asked"
 
 
 def _live(subject: Subject, size: float, x: Tensor) -> float:
@@ -155,11 +164,10 @@ def _live(subject: Subject, size: float, x: Tensor) -> float:
         answer = 0.7 * torch.tanh(1.3 * u + 0.2) + 0.1 * torch.cos(2 * u).roll(1, -1) + 1e-4 * time
         return (size * answer).to(z.dtype)
 
-    result = subject.run(network, x.clone())
+    result = subject.sampled(network, x.clone())
     start = first[0]
-    assert subject.invert is not None
     try:
-        return _relative(final(subject.invert(network, result)).double(), start)
+        return _relative(final(subject.undone(network, result)).double(), start)
     except NotFiniteError:
         return float("inf")
 

@@ -50,6 +50,11 @@ class Script:
             return torch.zeros_like(x)
         if n >= len(self.outputs):
             raise InputError(f"the run calls the network more than {len(self.outputs)} times, but did not before")
+        if x.shape != self.outputs[n].shape:
+            raise InputError(
+                f"the network is given shape {tuple(x.shape)} where x_N has {tuple(self.outputs[n].shape)}; an audit "
+                "answers one prediction for one state: leave out guidance, and whatever else changes the shape"
+            )
         return self.outputs[n].to(x.dtype)
 
 
@@ -90,8 +95,8 @@ def probe(subject: Subject, tolerance: float = 1e-5) -> Forms:
         tolerance: departures from linearity up to this are rounding.
 
     Raises:
-        NotLinearError: noise is drawn, or the answer is not linear even for small probes.
-        InputError: a run that returns no tensor.
+        NotLinearError: noise is drawn, or the answer is not finite, or not linear even for small probes.
+        InputError: a run that fails, or returns no tensor.
     """
     count = _count(subject)
     clipped = None
@@ -103,14 +108,14 @@ def probe(subject: Subject, tolerance: float = 1e-5) -> Forms:
             return Forms(forms.Z, forms.times, size, clipped, forms.rounding)
         clipped = where if clipped is None else clipped
     raise NotLinearError(
-        f"{subject.name} is not linear in its states and the network's outputs: "
+        f"{subject.name} is not linear in its states and the network's outputs, pixel by pixel: "
         f"{_place(clipped, count)}, even for values of size {SIZES[-1]:g}"
     )
 
 
 def _count(subject: Subject) -> int:
     script = Script(None)
-    final(subject.run(script, torch.zeros(2, *PIXELS.shape, dtype=torch.float64)))
+    final(subject.sampled(script, torch.zeros(2, *PIXELS.shape, dtype=torch.float64)))
     if not script.calls:
         raise InputError(f"{subject.name} returned without calling the network")
     return len(script.calls)
@@ -123,6 +128,8 @@ def _measure(subject: Subject, count: int, size: float, tolerance: float) -> tup
     unit = torch.eye(count + 1, dtype=torch.float64)
     weights = torch.cat([torch.zeros_like(unit[:1]), unit, mixture])
     seen, times = _seen(subject, weights, size)
+    if (where := _first((~seen.isfinite()).flatten(1).any(1).double(), 0.0)) is not None:
+        raise NotLinearError(f"{subject.name} gives numbers that are not finite, {_place(where, count)}")
     again, _ = _seen(subject, weights, size)
     scale = seen.abs().amax((1, 2, 3, 4)).clamp(min=1e-300)
     if (where := _first((again - seen).abs().amax((1, 2, 3, 4)) / scale, tolerance)) is not None:
@@ -143,7 +150,7 @@ def _seen(subject: Subject, weights: Tensor, size: float) -> tuple[Tensor, list[
     """What the network was given and the result, shape (M + 1, batch, 1, 2, 2), and the times of the calls."""
     values = weights[:, :, None, None, None] * size * PIXELS
     script = Script(values[:, 1:].transpose(0, 1))
-    result = final(subject.run(script, values[:, 0].clone())).double()
+    result = final(subject.sampled(script, values[:, 0].clone())).double()
     if len(script.calls) != weights.shape[1] - 1:
         before = weights.shape[1] - 1
         raise InputError(f"{subject.name} called the network {before} times, then {len(script.calls)} times")

@@ -121,6 +121,11 @@ def _grid(scheduler: Any, times: np.ndarray) -> Grid:
     if sigmas is not None and len(sigmas) > 1:
         s = _rising_once(np.asarray(torch.as_tensor(sigmas).double().cpu()))
         flow = cumulative is None or scheduler.config.get("use_flow_sigmas")
+        if flow and s.max() > 1:
+            raise InputError(
+                f"{name} has sigmas up to {s.max():.4g} and no alphas_cumprod: neither a flow, which ends at 1, nor "
+                "alpha² + sigma² = 1; audit its loop as run(model, x) on a grid of your own"
+            )
         alpha, sigma = (1 - s, s) if flow else (1 / np.hypot(1, s), s / np.hypot(1, s))
         if len(s) == len(rising) + 1:
             return Grid.from_arrays(alpha, sigma, np.append(0.0, rising), schedule=name, spacing="its own")

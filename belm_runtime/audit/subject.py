@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from belm_runtime.errors import InputError
+from belm_runtime.errors import InputError, NotFiniteError
 from belm_runtime.grid import Grid
 from belm_runtime.models import Model, NoiseLevels
 from belm_runtime.sampler import Sampler
@@ -61,6 +61,34 @@ class Subject:
     finish: float = 1.0
     schedule: Times | None = None
     remake: Callable[[int], Subject] | None = None
+
+    def sampled(self, model: Model, x: Tensor) -> Any:
+        """What `run` returns.
+
+        Raises:
+            InputError: it failed; in one line.
+        """
+        return attempted(f"{self.name} on states of shape {tuple(x.shape)}", lambda: self.run(model, x))
+
+    def undone(self, model: Model, result: Any) -> Any:
+        """What `invert` returns; errors as in `sampled`."""
+        invert = self.invert
+        assert invert is not None
+        return attempted(f"the inverse of {self.name}", lambda: invert(model, result))
+
+
+def attempted(name: str, call: Callable[[], Any]) -> Any:
+    """Call what others wrote; what it raises is a wrong input of one line.
+
+    Raises:
+        InputError: it failed.
+    """
+    try:
+        return call()
+    except (InputError, NotFiniteError):
+        raise
+    except Exception as error:
+        raise InputError(f"{name} failed: {type(error).__name__}: {error}") from error
 
 
 def final(result: Any) -> Tensor:

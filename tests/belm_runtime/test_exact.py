@@ -173,6 +173,19 @@ def test_an_inversion_from_x_0_alone_that_may_leave_the_range_is_refused_before_
         sampler.invert(never, torch.zeros(1, 2))
 
 
+@pytest.mark.parametrize(
+    ("method", "steps", "value", "words"),
+    [("open:k=4", 10, 1e12, "x is too large or not finite"), ("belm:k=4", 12, 0.0, "from x_0 alone")],
+)
+@pytest.mark.filterwarnings("ignore::belm_runtime.sampler.AmplificationWarning")
+def test_so_is_one_whose_first_nodes_are_found_in_small_steps(
+    method: str, steps: int, value: float, words: str
+) -> None:
+    sampler = Sampler(method, DDPM.grid(steps, "trailing"), arithmetic="integer")
+    with pytest.raises(InputError, match=words):
+        sampler.invert(never, torch.full((1, 2), value), schedule=DDPM)
+
+
 def test_an_inversion_from_x_0_alone_that_does_leave_it_is_an_error() -> None:
     # The first steps are an approximation, and its error is amplified by 1e17.
     sampler = Sampler("bdia:gamma=0.5", DDPM.grid(50, "trailing"), arithmetic="integer")
@@ -345,6 +358,18 @@ def test_samples_cut_from_the_middle_of_a_batch_know_where_they_were() -> None:
     lost = replace(state[1:2], conditions=state.conditions)
     assert not torch.equal(sampler.invert(model, lost).x, sampler.rounded(noise[1:2])), "the place is of consequence"
     assert state[1:][2:].conditions == state.conditions and state[3:][1:].conditions["place_in_batch"] == 1
+
+
+def test_samples_are_cut_in_one_piece_unless_the_model_sees_them_one_by_one() -> None:
+    grid = DDPM.grid(8)
+    noise = grid.noise((5, 1, 8, 8), seed=0)
+    model = kernels_that_differ_by_place(digits.denoiser(label=7))
+    sampler = Sampler("blend:k=3", grid, arithmetic="integer:batch=3")
+    with pytest.raises(InputError, match=r"batches of 3, so a step of 2 cannot cut them; cut one piece"):
+        sampler.sample(model, noise)[1:5:2]
+    single = Sampler("blend:k=3", grid, arithmetic="integer:batch=1")
+    state = single.sample(model, noise)
+    assert torch.equal(single.invert(model, state[1:5:2]).x, single.rounded(noise[1:5:2]))
 
 
 def test_samples_joined_again_follow_each_other_in_the_models_batches() -> None:

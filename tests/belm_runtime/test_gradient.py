@@ -311,6 +311,8 @@ def test_wrong_words(sampler: Sampler) -> None:
         sampler.sample(Net(), noise, gradient="reversibel")
     with pytest.raises(InputError, match="wrt is for gradient='reversible'"):
         sampler.sample(Net(), noise, wrt=[noise])
+    with pytest.raises(InputError, match=r"wrt is a float64 tensor of shape \(1, 4\); it must be a list of tensors"):
+        sampler.sample(Net(), noise, gradient="reversible", wrt=noise)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="autograd sees integers as constants"):
         Sampler("blend:k=3", sampler.grid, arithmetic="integer").sample(Net(), noise, gradient="autograd")
 
@@ -337,14 +339,41 @@ def test_a_model_that_changes_between_the_ways(sampler: Sampler) -> None:
             value.backward()
 
 
-def test_a_network_that_answers_nan(sampler: Sampler) -> None:
+@pytest.mark.parametrize(("below", "place"), [(500, "from node 4 to node 3"), (1000, "from node 8 to node 7")])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_network_that_answers_nan(sampler: Sampler, below: int, place: str, value: float) -> None:
     noise = sampler.grid.noise((2, 4), seed=0).requires_grad_()
 
     def broken(x: Tensor, t: Tensor) -> Tensor:
-        return torch.where(t[:, None] < 500, float("nan"), 1.0) * x
+        return torch.where(t[:, None] < below, value, 1.0) * x
 
-    with pytest.raises(NotFiniteError, match="from node 4 to node 3"):
+    with pytest.raises(NotFiniteError, match=place):
         sampler.sample(broken, noise, gradient="reversible")
+
+
+def test_a_network_that_answers_nothing_and_an_empty_batch(sampler: Sampler) -> None:
+    noise = sampler.grid.noise((2, 4), seed=0).requires_grad_()
+    with pytest.raises(InputError, match="the model returned a NoneType at node 8"):
+        sampler.sample(lambda x, t: None, noise, gradient="reversible")  # type: ignore[arg-type, return-value]
+    assert sampler.sample(lambda x, t: 0.5 * x, noise[:0], gradient="reversible").x.shape == (0, 4)
+
+
+@pytest.mark.parametrize("arithmetic", ["float64", "float32", "integer"])
+@pytest.mark.parametrize("method", ["blend:k=3", "edict:p=0.93"])
+def test_a_run_may_start_from_zero(method: str, arithmetic: str) -> None:
+    zero = torch.zeros(2, 4, dtype=torch.float64, requires_grad=True)
+    sampler, net = Sampler(method, DDPM.grid(8), arithmetic=arithmetic), Net().requires_grad_(False)
+    (found,) = torch.autograd.grad(loss(sampler.sample(net, zero, gradient="reversible")), zero)
+    plain = Sampler(method, DDPM.grid(8)).sample(net, zero, gradient="autograd")
+    assert relative((found,), torch.autograd.grad(loss(plain), zero)) < (1e-4 if arithmetic == "float32" else 1e-8)
+
+
+def test_what_is_asked_for_is_there_within_no_grad_too(sampler: Sampler) -> None:
+    noise = sampler.grid.noise((2, 4), seed=0).requires_grad_()
+    with torch.no_grad():
+        states = [sampler.sample(lambda x, t: torch.tanh(x), noise, gradient=how) for how in ("reversible", "autograd")]
+    found, expected = (torch.autograd.grad(loss(state), noise) for state in states)
+    assert relative(found, expected) < 1e-12
 
 
 def test_states_of_other_conditions_are_refused_as_ever(sampler: Sampler) -> None:

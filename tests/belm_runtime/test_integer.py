@@ -177,6 +177,16 @@ def test_the_model_sees_one_batch_size(n: int) -> None:
     assert set(seen) == {((4, 3), (4,))} and len(seen) == -(-n // 4)
 
 
+def test_a_model_may_answer_in_a_buffer_of_its_own() -> None:
+    buffer = torch.empty(2, 3)
+
+    def model(x: Tensor, t: Tensor) -> Tensor:
+        return buffer.copy_(2 * x)
+
+    x = torch.arange(15.0).reshape(5, 3)
+    assert torch.equal(Evaluation(2)(model, x, torch.zeros(5)), 2 * x)
+
+
 def test_a_wrong_shape_or_dtype_is_named() -> None:
     x, t = torch.zeros(2, 3), torch.zeros(2)
     with pytest.raises(InputError, match=r"returned a float32 tensor of shape \(2, 1\) for x of shape \(2, 3\)"):
@@ -206,6 +216,7 @@ def test_the_usual_options_need_no_words() -> None:
         ("integer:bits=53", "bits=53 is not an option, as in integer:bound=32,batch=16"),
         ("integer:batch=0", "batch must be a whole number ≥ 1, not 0"),
         ("integer:batch=2.5", "batch must be a whole number ≥ 1, not 2.5"),
+        ("integer:force=2", "force is 0 or 1, not 2"),
         ("integer:batch", "'batch' is not of the form name=value"),
         ("integers", "unknown arithmetic 'integers'; did you mean 'integer'"),
     ],

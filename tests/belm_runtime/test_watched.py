@@ -88,6 +88,20 @@ def test_the_noise_used_inside_the_model_counts_as_declared() -> None:
     assert torch.allclose(found, expected, rtol=1e-10)
 
 
+def test_a_model_that_hides_its_gradient_is_no_silent_constant() -> None:
+    for without in (torch.no_grad(), torch.inference_mode()):
+        with pytest.raises(InputError, match=r"changes with x but has no gradient.*under torch\.no_grad"):
+            run(without(lambda x, t: torch.tanh(x)))
+    buffer = torch.empty(2, 4, dtype=torch.float64)
+    with pytest.raises(InputError, match="changes with x but has no gradient"):
+        run(lambda x, t: buffer.copy_(x.detach()))
+    with pytest.raises(InputError, match="different predictions for the same state"):
+        run(lambda x, t: buffer.copy_(torch.randn_like(x)))
+    weight = leaf(4)
+    run(lambda x, t: weight.expand_as(x), weight)
+    run(lambda x, t: x if float(t[0]) < 300 else torch.ones_like(x))
+
+
 def test_what_is_used_at_one_late_step_only_is_found() -> None:
     late = leaf(1)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from audited import GRID, SCHEDULE, SIGMA, STEPS, ddim, edict, multistep
+from audited import GRID, SCHEDULE, SIGMA, STEPS, TIMES, ddim, edict, multistep
 
 from belm_runtime import Sampler, coefficients
 from belm_runtime.audit import Report, audit, of_function, of_sampler, of_step
@@ -44,6 +44,16 @@ def test_what_goes_wrong_in_ddim_is_named(mistakes: dict[str, Any], kind: str, c
     assert not report.sound
     free = examined(partial(ddim, **mistakes))
     assert free.method is not None and free.method.name == "ddim" and free.faults == report.faults
+
+
+def test_times_in_reverse_order_are_named() -> None:
+    def reversed_ddim(model: Any, x: torch.Tensor) -> torch.Tensor:
+        return ddim(lambda z, t: model(z, TIMES[STEPS + 1 - TIMES.index(float(t[0]))]), x)
+
+    report = examined(reversed_ddim, expect="ddim")
+    (fault,) = report.faults
+    words = "the network is called at t = 1 where the grid has t = 901; all are the grid's own, in reverse order"
+    assert fault.words == words
 
 
 def test_the_grid_of_a_scaled_time_is_compared_too() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
-from audited import GRID, SCHEDULE, TIMES, ddim, ddim_inversion, edict, edict_inverse
+from audited import ALPHA, GRID, SCHEDULE, SIGMA, STEPS, TIMES, ddim, ddim_inversion, edict, edict_inverse
 
 from belm_runtime import InputError, Sampler, Schedule
 from belm_runtime.audit import Report, audit, of_function, of_sampler
@@ -92,6 +93,36 @@ def test_large_weights_of_eps_hide_the_answer() -> None:
     assert report.stability["K_inversion_outputs"] > 1e12
     as_v = Sampler("blend:k=4,theta=0.7", sampler.grid, prediction="v")
     assert audit(of_sampler(as_v)).inverse.holds is True  # type: ignore[union-attr]
+
+
+def test_an_iteration_that_leads_back_with_this_network_is_undecided() -> None:
+    def iterated(model: Any, x: torch.Tensor, rounds: int = 40) -> torch.Tensor:
+        for i in range(1, STEPS + 1):
+            made = x
+            for _ in range(rounds):
+                eps = model(x, torch.full((len(x),), TIMES[i], dtype=torch.float64))
+                x = ALPHA[i] * (made - SIGMA[i - 1] * eps) / ALPHA[i - 1] + SIGMA[i] * eps
+        return x
+
+    found = audit(of_function(ddim, GRID, invert=iterated)).inverse
+    assert found is not None and found.holds is None and max(found.replay, found.live) < 1e-9
+    assert found.step == 1 and "as an iteration does" in found.words
+    short = audit(of_function(ddim, GRID, invert=partial(iterated, rounds=2))).inverse
+    assert short is not None and short.holds is False
+
+
+def test_an_inverse_that_was_handed_the_noise_never_asks() -> None:
+    report = audit(of_function(lambda model, x: (ddim(model, x), x), GRID, invert=lambda model, result: result[1]))
+    assert report.inverse is not None and report.inverse.holds is True
+    assert report.inverse.words.startswith("it never asks the network")
+
+
+def test_an_inverse_that_fails_is_named() -> None:
+    def failing(model: object, result: object) -> None:
+        raise KeyError("x")
+
+    with pytest.raises(InputError, match="the inverse of run failed: KeyError: 'x'"):
+        audit(of_function(ddim, GRID, invert=failing))
 
 
 def test_no_claim_no_check() -> None:

@@ -42,11 +42,24 @@ def test_where_values_are_clipped_is_said() -> None:
         (lambda model, x: x, "without calling the network"),
         (lambda model, x: [model(x, 1.0), None][1], "the run returned a NoneType"),
         (lambda model, x: {"sample": model(x, 1.0)}, "the run returned a dict"),
+        (
+            lambda model, x: x + model(torch.cat([x, x]), 1.0)[: len(x)],
+            r"the network is given shape \(10, 1, 2, 2\) where x_N has \(5, 1, 2, 2\); .*leave out guidance",
+        ),
+        (
+            lambda model, x: model(x, 1.0).reshape(len(x), 4, 64, 64),
+            r"run on states of shape \(2, 1, 2, 2\) failed: RuntimeError: shape",
+        ),
     ],
 )
 def test_subjects_that_cannot_be_audited(run, words: str) -> None:
     with pytest.raises(InputError, match=words):
         audit(of_function(run, GRID))
+
+
+def test_numbers_that_are_not_finite_are_no_fresh_noise() -> None:
+    report = audit(of_function(lambda model, x: two_steps(model, x) / torch.zeros(1), GRID))
+    assert report.failure == "run gives numbers that are not finite, first in the result"
 
 
 def test_a_number_of_calls_that_changes() -> None:
