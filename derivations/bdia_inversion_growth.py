@@ -46,26 +46,30 @@ def derive() -> Certificate:
     gamma, w0, w1, w2 = sp.symbols("gamma w0:3", positive=True)
     relation = bdia(gamma)
     first, second = homogeneous_weights(relation, "inversion")
-    old, older, c, x, y, w3, wm = sp.symbols("old older c x y w3 wm")
+    old, older, x, y, w3, wm = sp.symbols("old older x y w3 wm")
+    g = relation.a[1]
     G = w0 / (gamma * w2)
+    assert sp.cancel(G * g) == 1
     following = G.subs({w0: w1, w2: w3}, simultaneous=True)
-    # c stands for gamma^{-n}·w_m·w_{m-1}; w_m is below, with w_n = w1 and w_{n+1} = w2.
+    # c stands for gamma^{-n}·w_m·w_{m-1}; w_m is below, with w_n = w1 and w_{n+1} = w2. Equalities are text: SymPy
+    # would cancel them to one side, and leave the checker nothing to do.
     moved = first * old + second * older - old
     goals = (
         identity("inversion multiplies a difference by -1/g", moved, -G * (old - older)),
-        identity("one row: P = w_m·w_{m-1}/(gamma·w_m·w_{m+1})", G, w1 * w0 / (gamma * w1 * w2)),
-        identity("one row more: P·(1/g) has gamma^{-1} and the next pair of weights", c / (w1 * w2) * following,
-                 c / gamma / (w2 * w3), where=["w3 > 0"]),
+        identity("one row: P = w_m·w_{m-1}/(gamma·w_m·w_{m+1})", f"1/({g})", "w1*w0/(gamma*w1*w2)"),
+        identity("one row more: P·(1/g) has gamma^{-1} and the next pair of weights", f"c/(w1*w2)*({following})",
+                 "c/gamma/(w2*w3)", where=["w3 > 0"]),
         shown("numbers below 1 differ by less than 2: the frame's K is at least P", x - y, "<", sp.Integer(2),
               "-1 < x < 1", "-1 < y < 1"),
         shown("P >= gamma^{-n}: the weights' factor is at least 1 (w_m = wm <= w_{m-1}, w_n = w1)",
               wm**2 / (w1 * w2), ">=", sp.Integer(1), "w1 <= wm"),
         shown("(1, -w_m/w_{m-1}) has maximum norm 1", w1 / w0, "<=", sp.Integer(1)),
-        identity("its difference in X is 2/w_{m-1}", 1 / w0 - (-w1 / w0) / w1, 2 / w0),
+        identity("its difference in X is 2/w_{m-1}", "1/w0 - (-w1/w0)/w1", "2/w0"),
         shown("in x: 1/w_n + 1/w_{n+1} <= 2·w_m/(w_n·w_{n+1})", 1 / w1 + 1 / w2, "<=", 2 * wm / (w1 * w2),
               "w1 <= wm"),
         shown("each row multiplies the bound by 1/gamma > 1", 1 / gamma, ">", sp.Integer(1)),
     )  # fmt: skip
-    steps = (identity("at gamma = 1 and equal weights a_2 = 1: open BELM", relation.a[1].subs({gamma: 1, w0: w2}), 1),)
+    neutral = str(g).replace("gamma", "(1)").replace("w0", "w2")
+    steps = (identity("at gamma = 1 and equal weights a_2 = 1: open BELM", neutral, 1),)
     witness = "Π 1/g = gamma^{-n}·w_m·w_{m-1}/(w_n·w_{n+1}) multiplies differences"
     return Certificate(CLAIM, proved(witness), goals, steps, (relation,))

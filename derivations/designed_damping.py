@@ -49,13 +49,17 @@ def derive() -> Certificate:
     assert order(relation) == 2
     discriminant = damped**2 - 4 * damped
     assert decide("N < N + m", CLAIM.hypotheses).outcome == "proved"
+    assert rest.subs(Z, 0) == modulus**2
+    # As text: SymPy would reduce it to its value, and leave the checker nothing to do.
+    at_0 = str(rho).replace("z", "(0)")
     goals = (
         orders("order 2 on every grid", relation, 2),
         identity("rho = (z - 1)(z² + theta·z + theta)", rho, (Z - 1) * rest),
         inequality("its discriminant is negative: |z|² = theta", discriminant, "<", 0),
-        identity("the product of the parasitic roots is the square of N/(N + m)", rest.subs(Z, 0), modulus**2),
+        identity("the product of the parasitic roots is the square of N/(N + m), for rho(0) = (0 - 1)·(N/(N + m))²",
+                 at_0, "(0 - 1)*(N/(N + m))**2"),
         inequality("sampling damps them", modulus, "<", 1),
         identity("inversion amplifies them by 1 + m/N a step", 1 / modulus, 1 + m / N),
-    )
+    )  # fmt: skip
     steps = (schur("both parasitic roots lie inside the unit circle", [1, damped, damped]),)
     return Certificate(CLAIM, proved("|z| = N/(N + m), so 1/|z| = 1 + m/N"), goals, steps, (relation,))

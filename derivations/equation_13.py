@@ -37,6 +37,9 @@ def derive() -> Certificate:
     printed = (second**2 / first**2, (first**2 - second**2) / first**2, second * (first + second) / first)
     ours = (*h.c, h.d[0] * first)
     assert all(sp.cancel(mine - theirs) == 0 for mine, theirs in zip(ours, printed, strict=True))
+    # From the relation's own weights, as text: SymPy would cancel them to what is printed.
+    (first_a, second_a), (slope,) = relation.a, relation.b
+    solved = (f"1/({second_a})", f"-({first_a})/({second_a})", f"-({slope})*{first}/({second_a})")
     return Certificate(
         CLAIM,
         refuted(f"it is wrong by {error}"),
@@ -44,6 +47,6 @@ def derive() -> Certificate:
         steps=(
             identity("x_2 comes back with a minus", states - slopes, x2),
             *(identity(f"eq 19: the weight of {name}", mine, theirs, where=["h1, h2 > 0"])
-              for name, mine, theirs in zip(("x_0", "x_1", "eps_1"), ours, printed, strict=True)),
+              for name, mine, theirs in zip(("x_0", "x_1", "eps_1"), solved, printed, strict=True)),
         ),
     )  # fmt: skip

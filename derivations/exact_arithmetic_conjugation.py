@@ -50,10 +50,10 @@ def derive() -> Certificate:
             case = f"k = {k}, {' and '.join(where)}"
             goals.append(identity(f"{case}: sampling", forward, y[-1] + F, where=where))
             goals.append(identity(f"{case}: inversion", back, y[0] - F, where=where))
-    gamma, w0, w2 = sp.symbols("gamma w0 w2", positive=True)
-    g = bdia(gamma).a[1]
+    g = bdia(sp.Symbol("gamma")).a[1]
     steps = (
-        identity("BDIA, c = 1/w at the oldest state: a_2·c_{i+1} = gamma/w_{i-1}", g / w2, gamma / w0,
+        # As text: SymPy would cancel w_{i+1}, and leave the checker nothing to do.
+        identity("BDIA, c = 1/w at the oldest state: a_2·c_{i+1} = gamma/w_{i-1}", f"({g})*(1/w2)", "gamma/w0",
                  where=["w0, w2 > 0"]),
     )  # fmt: skip
     witness = "c_{i-1} = a_k·c_{i-1+k} makes the oldest coefficient a_k·c_{i-1+k}/c_{i-1} = 1"

@@ -47,8 +47,9 @@ def derive() -> Certificate:
         for sign in (f"a{k} > 0", f"a{k} < 0"):
             says = f"k = {k}, {sign}: the inverse has the polynomial -z^k·rho(1/z)/a_k"
             goals.append(identity(says, back, -(Z**k) * rho.subs(Z, 1 / Z) / a[-1], where=[sign, "z > 0"]))
+        # rho(0) as text: SymPy would reduce it to -a_k, and leave the checker nothing to do.
         goals.append(identity(f"k = {k}: rho(0) = -a_k, so no root is 0 and |a_k| is the product of the moduli",
-                              rho.subs(Z, 0), -a[-1]))  # fmt: skip
+                              str(rho).replace("z", "(0)"), -a[-1]))  # fmt: skip
         moduli = sp.symbols(f"m1:{k + 1}")
         where = [f"0 < {m} <= 1" for m in moduli]
         goals.append(inequality(f"k = {k}: moduli at most 1 multiply to at most 1, those of rho to |a_k|, of the "
