@@ -115,7 +115,12 @@ def identity(says: str, left: Any, right: Any, *, where: Sequence[str] = ()) -> 
         left: an expression or number.
         right: an expression or number.
         where: hypotheses of this record alone, beside those of the claim.
+
+    Raises:
+        ValueError: the same text twice, which SymPy can make of a claim that it simplifies; give it as a string.
     """
+    if str(left) == str(right):
+        raise ValueError(f"{says!r} compares {left} with itself: write the side down before it is simplified")
     return _record("identity", says, where, left=str(left), right=str(right), **_difference("difference", left, right))
 
 
