@@ -42,17 +42,20 @@ def derive() -> Certificate:
     a = [weight.subs(h2, r * h1) for weight in relation.a]
     back = [weight.subs(h2, r * h1) for weight in homogeneous_weights(relation, "inversion")]
     assert sp.cancel(a[1] - 1 / G) == 0 == sp.cancel(back[1] - G)
+    # As text, which SymPy would simplify to the results: the checker simplifies it.
+    own = [str(weight).replace("h2", "(r*h1)") for weight in relation.a]
+    inverse = str(homogeneous_weights(relation, "inversion")[1]).replace("h2", "(r*h1)")
     closed = -G * (1 - s) / (1 + G)  # s = (-G)^n
     odd, even = (2 * G * p + G - 1) / (1 + G), (2 * G * p - G + 1) / (1 + G)
     grown, positive = ["p >= 1"], ["h1 > 0"]
     for text in (f"{odd} >= 1", f"{even} >= 1", f"({even.subs(p, G * p)}) >= ({odd})"):
         assert decide(text, [*CLAIM.hypotheses, *grown]).outcome == "proved"
     goals = (
-        identity("a_2 = r^{-2}", a[1], r**-2, where=positive),
-        identity("a_1 = 1 - r^{-2}", a[0], 1 - r**-2, where=positive),
+        identity("a_2 = r^{-2}", own[1], r**-2, where=positive),
+        identity("a_1 = 1 - r^{-2}", own[0], 1 - r**-2, where=positive),
         inequality("a_1 >= 0, a_2 > 0 and they sum to 1: K_sampling = 1", 1 - r**-2, ">=", 0),
-        identity("inversion has 1/g = r²", back[1], G, where=positive),
-        identity("S_0 = 0", closed.subs(s, 1), 0),
+        identity("inversion has 1/g = r²", inverse, G, where=positive),
+        identity("S_0 = 0", str(closed).replace("s", "(-r**2)**0"), 0),
         identity("S_{n+1} = S_n + (-G)^{n+1}", closed.subs(s, -G * s), closed - G * s),
         identity("odd n, (-G)^n = -p: -1 - 2S", -1 - 2 * closed.subs(s, -p), odd),
         identity("even n, (-G)^n = p: 1 + 2S", 1 + 2 * closed.subs(s, p), even),

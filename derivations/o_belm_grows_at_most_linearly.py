@@ -45,7 +45,7 @@ def derive() -> Certificate:
     """The five parts, and what they give together."""
     b0, b1, F, N = sp.symbols("b0 b1 F N", positive=True)
     p, q, x, y, a, b, c, h, H = sp.symbols("p q x y a b c h H")
-    u, u1, U, v1, V, w, W, T, e = sp.symbols("u u1 U v1 V w W T e")
+    u, u1, U, v1, V, w, W = sp.symbols("u u1 U v1 V w W")
 
     def phi(s: sp.Expr) -> sp.Expr:
         return (1 + s**2) / (2 * s)
@@ -74,7 +74,7 @@ def derive() -> Certificate:
         shown("4: T from below", u * V + low, ">=", -U * w, room),
         shown("4: u_m·b1⁴ <= (b1/b0)⁴·h_m²", (h / (a * b)) ** 2 * b1**4, "<=", (b1 / b0) ** 4 * h**2,
               "a, b >= b0; h > 0"),
-        identity("5: T_{j+1} = -(±T) + V_{j+1}", H - (e * T + V), -e * T + (H - V)),
+        identity("5: T_{j+1} = -(±T) + V_{j+1}", "H - (e*T + V)", "-e*T + (H - V)"),
         shown("5: A·X is enough", p + h + V, "<=", A * X, f"p <= ({b1}/{b0})**4*{X}; h <= {X}; V <= {X}"),
         shown("1 + 2·A·X/h²", 1 + 2 * A * X / (b0**2 / (4 * F**2 * N**2) + x), "<=",
               1 + 8 * A * F**4 * b1 * N / b0**2, "x >= 0"),

@@ -47,7 +47,8 @@ def derive() -> Certificate:
     for _, left, relation, right, where in claims:
         assert decide(f"{left} {relation} {right}", [*CLAIM.hypotheses, *where]).outcome == "proved"
     steps = [inequality(says, left, relation, right, where=where) for says, left, relation, right, where in claims]
-    steps.append(identity("the square of the lower bound", (b0 / (2 * F * N)) ** 2, least))
+    assert (b0 / (2 * F * N)) ** 2 == least
+    steps.append(identity("the square of the lower bound", "(b0/(2*F*N))**2", least))
     goal = unsettled("K_sampling = O(N) for every continuous beta: neither proved nor refuted")
     witness = "proved: at least 2·b0²·N/(b1²·e^{2·b1}), at most O(N·log N), and O(N) where beta does not decrease"
     return Certificate(CLAIM, undecided(witness), (goal,), tuple(steps))

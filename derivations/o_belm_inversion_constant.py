@@ -61,15 +61,16 @@ def derive() -> Certificate:
     goals = [inequality(says, left, sign, right, where=where) for says, left, sign, right, where in claims]
     p, S, h3, hm = sp.symbols("p S h3 hm", positive=True)
     following = G.subs({h1: h2, h2: h3}, simultaneous=True)
+    assert sp.cancel((h2 / hm) ** 2 * following - (h3 / hm) ** 2) == 0
     goals += [
-        identity("t telescopes: (h_n/h_m)²·G_n = (h_{n+1}/h_m)²", (h2 / hm) ** 2 * following, (h3 / hm) ** 2,
+        identity("t telescopes: (h_n/h_m)²·G_n = (h_{n+1}/h_m)²", f"(h2/hm)**2*({following})", "(h3/hm)**2",
                  where=["hm, h3 > 0"]),
         inequality("the largest t is (h_N/h_1)²: it grows with n", (h2 / hm) ** 2, ">=", (h1 / hm) ** 2,
                    where=["hm > 0"]),
     ]  # fmt: skip
     steps = (
         identity("a further step turns S into S - G·p, p = S - S' the last term", (1 - G) * S + G * (S - p), S - G * p),
-        identity("2S changes by twice the last term", (1 + 2 * (S - G * p)) - (1 + 2 * S), -2 * G * p),
+        identity("2S changes by twice the last term", f"(1 + 2*(S - ({G})*p)) - (1 + 2*S)", -2 * G * p),
     )
     witness = "-t <= S <= -1 after odd, 0 <= S <= t - 1 after even numbers of steps, t = (h_{n+1}/h_m)²"
     return Certificate(CLAIM, proved(witness), tuple(goals), steps, (relation,))

@@ -52,12 +52,13 @@ def derive() -> Certificate:
                       point={"N": enough})  # fmt: skip
     where = ["h1, h2, h3 > 0"]
     following = g.subs({h1: h2, h2: h3}, simultaneous=True)
-    slope = b1 * E / 2  # sbar' <= b1·E/(2·sbar), and sbar² >= b0/2 for t >= 1/2
+    assert sp.cancel(g * following - (h1 / h3) ** 2) == 0
+    slope = "b1*E/2"  # sbar' <= b1·E/(2·sbar), and sbar² >= b0/2 for t >= 1/2
     steps = (
         identity("sampling multiplies a difference by -g", a1 * new + g * old - new, -g * (new - old), where=where[:1]),
-        identity("the products telescope", g * following, (h1 / h3) ** 2, where=where),
+        identity("the products telescope", f"({g})*({following})", "(h1/h3)**2", where=where),
         inequality("numbers below 1 in modulus differ by less than 2: K is at least the product", x - y, "<", 2,
                    where=["-1 < x < 1", "-1 < y < 1"]),
-        identity("the square of the bound of sbar' for t >= 1/2", slope**2 / (b0 / 2), b1**2 * E**2 / (2 * b0)),
+        identity("the square of the bound of sbar' for t >= 1/2", f"({slope})**2/(b0/2)", b1**2 * E**2 / (2 * b0)),
     )  # fmt: skip
     return Certificate(CLAIM, refuted("K_sampling >= 2·b0²·N/(b1²·e^{2·b1}): unbounded in N"), (goal,), steps)

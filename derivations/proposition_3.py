@@ -53,7 +53,7 @@ def _expansion() -> list[Record]:
     assert left[:2] == [0, 0] and sp.expand(left[2] - (H1**2 - G * H2**2) / 2) == 0
     return [
         identity("tau = c1·X + c2·X' + c3·X'' on quadratics", missed, c1 * u + c2 * v + c3 * w),
-        identity("c1 vanishes for a_1 = 1 - g, a_2 = g", c1.subs(consistent), 0),
+        identity("c1 vanishes for a_1 = 1 - g, a_2 = g", "1 - (1 - g) - g", 0),
         identity("c2 vanishes for b_1 = -(h_i + g·h_{i+1})/h_i", c2.subs(consistent), 0),
         identity("c3 = (h_i² - g·h_{i+1}²)/2", c3.subs(consistent), (H1**2 - G * H2**2) / 2),
     ]

@@ -82,7 +82,7 @@ def derive() -> Certificate:
     goals += [record for k in (2, 3, 4, 5) for record in _of_size(k)]
     assert sp.cancel(belm.a[1] * h2**2 / 2 - h1**2 / 2) == 0 and order(belm) == 2
     goals.append(orders("o-belm is exact for X = s²/2 on every grid", belm, 2))
-    goals.append(identity("o-belm: a difference of h_{i+1}²/2 becomes one of h_i²/2", belm.a[1] * h2**2 / 2,
+    goals.append(identity("o-belm: a difference of h_{i+1}²/2 becomes one of h_i²/2", f"({belm.a[1]})*h2**2/2",
                           h1**2 / 2, where=["h2 > 0"]))  # fmt: skip
     witness = "I >= (h_N²/2)·Σ_{j<k} l_j after the start is invariant, so the last k errors cannot all be small"
     return Certificate(CLAIM, proved(witness), tuple(goals), relations=(first, second, belm, *exact))
