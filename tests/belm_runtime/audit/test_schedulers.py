@@ -16,6 +16,8 @@ from belm_runtime.audit import Report, audit, of_scheduler  # noqa: E402
 from belm_runtime.pipelines import BELMScheduler, FlowBELMScheduler  # noqa: E402
 
 torch.set_num_threads(1)
+# NumPy on how their schedulers turn a tensor into an array.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 SD15 = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
 LEADING = {**SD15, "timestep_spacing": "leading"}
 
