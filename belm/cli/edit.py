@@ -61,6 +61,7 @@ Origin = Annotated[
 
 
 def edit(
+    context: typer.Context,
     out: OutFolder,
     pictures: Pictures = None,
     state: StateFile = None,
@@ -93,9 +94,7 @@ def edit(
 ) -> None:
     """Invert pictures under their own label and sample them under another; write pictures, state, and a grid."""
     machine = one_of("format", format, ("text", "json")) == "json"
-    given = options(label, prompt, model=model, method=method, schedule=schedule, steps=steps, spacing=spacing,
-                    guidance=source_guidance, arithmetic=arithmetic, device=device, dtype=dtype,
-                    negative_prompt=negative_prompt, height=height, width=width, unclipped=unclipped)  # fmt: skip
+    given = options(context, guidance="source_guidance")
     if to_label is None and not to_prompt:
         raise InputError("say what the pictures are to show: --to-label, or --to-prompt for a pipeline")
     target = read_condition(to_label, to_prompt), spelled(guidance)

@@ -50,6 +50,7 @@ Between = Annotated[int, typer.Option("--between", help="How many pictures to ma
 
 
 def interpolate(
+    context: typer.Context,
     out: OutFolder,
     pictures: Pictures = None,
     state: StateFile = None,
@@ -80,9 +81,7 @@ def interpolate(
 ) -> None:
     """Invert two pictures and sample from the states between; write these pictures, their state, and a grid."""
     machine = one_of("format", format, ("text", "json")) == "json"
-    given = options(label, prompt, model=model, method=method, schedule=schedule, steps=steps, spacing=spacing,
-                    guidance=guidance, arithmetic=arithmetic, device=device, dtype=dtype,
-                    negative_prompt=negative_prompt, height=height, width=width, unclipped=unclipped)  # fmt: skip
+    given = options(context)
     if between < 1:
         raise InputError(f"--between {between}: it must be a whole number ≥ 1")
     if arithmetic == "integer":

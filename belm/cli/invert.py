@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 
 def invert(
+    context: typer.Context,
     pictures: Pictures = None,
     state: StateFile = None,
     out: Annotated[
@@ -76,9 +77,7 @@ def invert(
 ) -> None:
     """Invert pictures or stored samples to their noise; write noise.safetensors, print the error where it is known."""
     machine = one_of("format", format, ("text", "json")) == "json"
-    given = options(label, prompt, model=model, method=method, schedule=schedule, steps=steps, spacing=spacing,
-                    seed=seed, guidance=guidance, arithmetic=arithmetic, device=device, dtype=dtype,
-                    negative_prompt=negative_prompt, height=height, width=width, unclipped=unclipped)  # fmt: skip
+    given = options(context, "seed")
     alone = bare or approximate
     source = gather(pictures or [], state, given, bare=alone, force=force,
                     bare_method=None if approximate else BARE_METHOD)  # fmt: skip

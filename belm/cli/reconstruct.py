@@ -42,6 +42,7 @@ from belm.cli.work import NOISE, bench, bits_in_words, different_bits, on_what, 
 
 
 def reconstruct(
+    context: typer.Context,
     out: OutFolder,
     pictures: Pictures = None,
     state: StateFile = None,
@@ -71,9 +72,7 @@ def reconstruct(
 ) -> None:
     """Invert pictures and sample them again; write the noise, the pictures, their state, and a grid of both."""
     machine = one_of("format", format, ("text", "json")) == "json"
-    given = options(label, prompt, model=model, method=method, schedule=schedule, steps=steps, spacing=spacing,
-                    guidance=guidance, arithmetic=arithmetic, device=device, dtype=dtype,
-                    negative_prompt=negative_prompt, height=height, width=width, unclipped=unclipped)  # fmt: skip
+    given = options(context)
     source = gather(pictures or [], state, given, bare=bare, force=force)
     found = _run(source, out, given, seed, number, batch_size, alone, embed)
     if machine:

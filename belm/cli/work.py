@@ -6,13 +6,14 @@ import json
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import typer
 
 from belm.cli import images
 from belm.cli.files import staged
@@ -40,13 +41,23 @@ RECORD, GRID = "run.json", "grid.png"
 NOISE = "noise.safetensors"
 
 
-def options(label: str | None = None, prompt: Sequence[str] | None = None, **given: Any) -> dict[str, Any]:
-    """The options that are given, as fields of a `Setup`."""
-    found = {name: value for name, value in given.items() if value is not None and value is not False}
+def options(context: typer.Context, *more: str, guidance: str = "guidance") -> dict[str, Any]:
+    """The options of a command that are given, as fields of a `Setup`.
+
+    Args:
+        context: of the command; its options are named as the fields are.
+        *more: further options to keep.
+        guidance: the option that is the guidance of the way up.
+    """
+    asked = {**context.params, "guidance": context.params[guidance]}
+    names = [field.name for field in fields(Setup) if field.name != "label"]
+    given = ((name, asked.get(name)) for name in (*names, *more))
+    found: dict[str, Any] = {name: value for name, value in given if value is not None and value is not False}
     if "model" in found:
         found["model"] = named(found["model"])
     if "guidance" in found:
         found["guidance"] = spelled(found["guidance"])
+    label, prompt = asked["label"], asked["prompt"]
     return found if label is None and not prompt else {**found, "label": read_condition(label, prompt)}
 
 
