@@ -1,83 +1,111 @@
-"""`belm design`: search a method and a grid together, on problems with known answers."""
+"""`belm design`: search methods and grids together, on problems with known answers, and write the best as an entry."""
 
 from __future__ import annotations
 
-import json
+import shlex
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from belm.cli.files import staged, write_text
+from belm.cli.files import staged
 from belm.cli.options import one_of
 from belm.cli.progress import bar
 from belm_runtime.errors import InputError
-from belm_runtime.number import exact
 
-Family = Annotated[str, typer.Option("--family", help="The weights a: blend or echo.")]
-K = Annotated[int, typer.Option("--k", help="Steps of the relation, 2 … 5.")]
-DesignFrame = Annotated[str, typer.Option("--frame", help="flow, noise, a number q >= 0, or free to search it too.")]
-Budget = Annotated[int, typer.Option("--budget", help="Candidates to rank, at least 16; 3/8 as many run on mixtures.")]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of the training problems and of the candidates.")]
+Name = Annotated[str, typer.Option("--name", help="Name of the entry: NAME.json.")]
+Rules = Annotated[str, typer.Option("--rules", help="Rules of a: blend, echo, damped, weights, bdia, o-belm.")]
+Ks = Annotated[str, typer.Option("--k", help="Steps of the relation, 2 … 5.")]
+Slopes = Annotated[str, typer.Option("--slopes", help="Slopes polynomial in: s, log-snr.")]
+Frames = Annotated[str, typer.Option("--frames", help="Frames: noise, flow, free (q is searched).")]
+Spacings = Annotated[str, typer.Option("--spacings", help="Grids: bent, power, karras, logsnr, free.")]
+Starts = Annotated[str, typer.Option("--starts", help="Starting values: adams, ddim.")]
+Budget = Annotated[int, typer.Option("--budget", help="Points to rank; a sixteenth of them runs on mixtures.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of the training problems and of the points.")]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write into.")]
-
-_FRAMES = {"noise": 0.0, "flow": 1.0}
 
 
 def design(
-    family: Family = "blend", k: K = 3, frame: DesignFrame = "flow", budget: Budget = 256, seed: Seed = 0,
+    name: Name = "mine", rules: Rules = "all", k: Ks = "all", slopes: Slopes = "all", frames: Frames = "all",
+    spacings: Spacings = "all", starts: Starts = "all", budget: Budget = 2048, seed: Seed = 0,
     out: Out = Path("belm-design"),
 ) -> None:  # fmt: skip
-    """Search damping and grid for a family of methods, by certified quantities and training problems.
+    """Search methods and grids together, by certified quantities and training problems; lists are a,b or all.
 
-    Writes design.json: the best candidate, its ratios to O-BELM on the leading grid in every setting, its errors on
-    Gaussian data, its growth both ways, and all that was tried. The same arguments give the same file.
+    Writes NAME.json, a catalogue entry whose path stands wherever a method or a spacing is named; design_NAME.py, its
+    derivation; design-NAME.json, its certificate, checked; and search.json, all that was tried. The same arguments
+    give the same files.
     """
     try:
-        from belm.design import search
-        from belm.design.candidate import FAMILIES
+        from belm.design import search, space
+        from belm.design.written import check_name, write
     except ImportError as error:
         raise InputError(f"belm design needs {error.name}; install it with: pip install 'belm[all]'") from None
 
-    one_of("family", family, FAMILIES)
-    if not 2 <= k <= 5:
-        raise InputError(f"--k {k} is outside its range; it must be a whole number in [2, 5]")
+    check_name(name)
     if seed < 0:
         raise InputError(f"--seed {seed} must be a whole number >= 0")
-    space = search.Space(family, k, _frame(frame))
+    chosen = {
+        "rules": _listed("rules", rules, space.RULES), "ks": [int(each) for each in _listed("k", k, "2345")],
+        "slopes": _listed("slopes", slopes, space.SLOPES), "frames": _listed("frames", frames, space.FRAMES),
+        "spacings": _listed("spacings", spacings, space.SPACINGS), "starts": _listed("starts", starts, space.STARTS),
+    }  # fmt: skip
+    cells = space.cells(**chosen)
+    if not cells:
+        raise InputError(f"nothing is left to search: {_shape(chosen)} has no member")
+    asked = {"rules": rules, "k": k, "slopes": slopes, "frames": frames, "spacings": spacings, "starts": starts,
+             "budget": budget, "seed": seed}  # fmt: skip
+    arguments = " ".join(f"--{key} {shlex.quote(str(value))}" for key, value in asked.items() if value != "all")
     with staged(out) as folder:
         with bar("design") as report:
-            found = search.search(space, budget, seed, report)
-        asked = {"family": family, "k": k, "frame": frame, "budget": budget, "seed": seed}
+            found = search.Search(cells, budget, seed, report).run()
         record = {"asked": asked, **search.as_record(found)}
-        write_text(folder / "design.json", json.dumps(record, indent=1, allow_nan=False) + "\n")
-    best = found.best
-    shape = ", ".join(f"{name} = {value:g}" for name, value in zip("ABC", best.shape, strict=True))
+        write(replace(found.best, name=name), record, f"--name {name} {arguments}", folder)
+    _say(record, found.score, len(cells))
+    typer.echo(str(out / f"{name}.json"))
+
+
+def _listed(option: str, text: str, known: Iterable[str]) -> list[str]:
+    """The names of a list, or all."""
+    names = [*known]
+    return names if text == "all" else [one_of(option, each.strip(), names) for each in text.split(",")]
+
+
+def _shape(chosen: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {'/'.join(map(str, values))}" for key, values in chosen.items())
+
+
+def _say(record: dict[str, Any], score: float, cells: int) -> None:
+    best = record["best"]
+    damping = "" if best["damping"] is None else f" with damping m = {best['damping']}"
     typer.echo(
-        f"{family}, k = {k}, q = {best.q:g}: damping m = {best.damping:g}, shape {shape}; score {found.score:.3f}; "
-        f"{found.ranked} ranked, {found.dropped} dropped for growth, {len(found.tried)} on mixtures"
+        f"{best['method']}{damping}, frame {best['q']}, grid {best['grid']}; score {score:.3f}; "
+        f"{record['ranked']} points of {cells} cells, {record['dropped']} dropped for growth"
     )
     for row in record["settings"]:
         typer.echo(
             f"  {row['schedule']:5}{row['steps']:4} steps  generation {row['generation ratio']:.3f} (one case in forty "
             f"above {row['generation ratio, one case in forty exceeds']:.2f})  seed "
-            f"{row['seed ratio of the neutral inverter']:.3f}  of O-BELM's on leading   {row['method']}"
+            f"{row['seed ratio of the inverter']:.3f}  of O-BELM's on leading   {row['method']}"
         )
-    typer.echo(str(out / "design.json"))
+    for choice, table in record["best of each choice"].items():
+        line = "  ".join(
+            f"{name} {_best(values)}" for name, values in sorted(table.items(), key=lambda item: _order(item[1]))
+        )
+        typer.echo(f"  {choice:8} {line}")
 
 
-def _frame(text: str) -> float | None:
-    """q, or None to search it.
+def _best(values: dict[str, float | None]) -> str:
+    for what in ("score", "few", "rank"):
+        if values[what] is not None:
+            return f"{values[what]:.2f}" + {"score": "", "few": " (few steps)", "rank": " (ranked)"}[what]
+    return "dropped"
 
-    Raises:
-        InputError: neither.
-    """
-    if text == "free":
-        return None
-    q = _FRAMES.get(text)
-    if q is None:
-        number = exact(text)
-        if number is None or number < 0:
-            raise InputError(f"--frame {text!r} must be flow, noise, a number q >= 0, or free")
-        q = float(number)
-    return q
+
+def _order(values: dict[str, float | None]) -> tuple[int, float]:
+    for place, what in enumerate(("score", "few", "rank")):
+        if (value := values[what]) is not None:
+            return place, value
+    return 3, 0.0

@@ -5,8 +5,13 @@ The relations are the sampler's own, and `belm_runtime.recurrence.march` runs th
     generation error    RMS distance of x_0 from the ODE's solution from the same x_N
     seed error          RMS distance of the noise that inversion recovers from a bare x_0 of the ODE
     gaussian error      the same two for data N(0, c²), where x is multiplied by sqrt(V_0/V_N) exactly
+    local errors        what each row leaves when the exact solution for data N(0, c²) is put into it: its local-error
+                        constant on the actual grid times the solution's derivative, all orders included
     growth              the largest product of step matrices with the slopes of data N(0, c²) in them: how much a
                         perturbation of the states can grow, parasitic modes included
+    slope noise         RMS response of x_0 to white noise in eps, independent from call to call: what errors of a network
+                        come to that are as rough as noise
+    error bound         growth · Σ |local errors|: no error on Gaussian data is larger, but for the start's
 """
 
 from __future__ import annotations
@@ -56,6 +61,50 @@ def gaussian_errors(sampler: Sampler) -> tuple[FloatArray, FloatArray]:
     return np.abs(down), np.abs(_run(sampler, data, predict, downwards=False) - noise)
 
 
+def local_errors(sampler: Sampler) -> FloatArray:
+    """x_{i-1} - Σ A x_{i-1+j} - Σ B eps_{i-1+j} on the solution x = sqrt(V), V = (alpha·c)² + sigma², rows 1 … N.
+
+    Shape (N, deviations). Start rows are rows like the others.
+    """
+    A, B, alpha, sigma = _rows(sampler)
+    x = np.sqrt((alpha[:, None] * DEVIATIONS) ** 2 + sigma[:, None] ** 2)
+    eps = sigma[:, None] / x
+    n, k = A.shape
+    # Start rows are padded with weights 0: the nodes beyond N that they would name do not matter.
+    nodes = np.minimum(np.arange(n)[:, None] + np.arange(1, k + 1), n)
+    made = np.einsum("ij,ijc->ic", A, x[nodes]) + np.einsum("ij,ijc->ic", B, eps[nodes[:, :-1]])
+    return np.asarray(x[:-1] - made)
+
+
+def slope_noise(sampler: Sampler) -> FloatArray:
+    """Square root of Σ_i (d x_0 / d eps_i)² on data N(0, c²), c in `DEVIATIONS`: the slopes follow x, and err."""
+    _, _, alpha, sigma = _rows(sampler)
+    variance = (alpha[:, None] * DEVIATIONS) ** 2 + sigma[:, None] ** 2
+    nodes = np.arange(len(alpha))[:, None]
+
+    def predict(x: FloatArray, node: int) -> FloatArray:
+        return sigma[node] * x / variance[node] + (nodes == node)
+
+    response = _run(sampler, np.zeros((len(alpha), len(DEVIATIONS))), predict, downwards=True)
+    with np.errstate(over="ignore"):
+        return np.asarray(np.sqrt((response**2).sum(0)))
+
+
+def error_bound(sampler: Sampler, direction: str) -> float:
+    """The bound growth · Σ |local errors|, the largest over `DEVIATIONS`; in inversion row i is solved for its oldest.
+
+    Args:
+        sampler: of a relation.
+        direction: ``sampling`` or ``inversion``.
+    """
+    errors = np.abs(local_errors(sampler))
+    if direction == "inversion":
+        oldest = np.abs(_rows(sampler)[0][:, -1])
+        main = oldest > 0
+        errors = errors[main] / oldest[main, None]
+    return growth(sampler, direction) * float(errors.sum(0).max())
+
+
 def growth(sampler: Sampler, direction: str) -> float:
     """The largest norm in x of a product of step matrices with slopes, over `DEVIATIONS`.
 
@@ -63,14 +112,12 @@ def growth(sampler: Sampler, direction: str) -> float:
         sampler: of a relation.
         direction: ``sampling`` or ``inversion``.
     """
-    table = sampler.table
-    assert isinstance(table, Table)
-    A, B = (np.asarray(values, dtype=float) for values in table.x_form())
+    A, B, alpha, sigma = _rows(sampler)
     n, k = A.shape
     rows = np.arange(n - k + 1, 0, -1)
     if not len(rows):
         return 1.0
-    alpha, sigma, largest = table.grid.alpha, table.grid.sigma, 1.0
+    largest = 1.0
     for c in DEVIATIONS:
         slope = sigma / ((alpha * c) ** 2 + sigma**2)
         matrices = np.zeros((len(rows), k, k))
@@ -81,6 +128,14 @@ def growth(sampler: Sampler, direction: str) -> float:
             matrices[:] = np.linalg.inv(matrices[::-1])
         largest = max(largest, _largest_product(matrices))
     return largest
+
+
+def _rows(sampler: Sampler) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """(A, B, alpha, sigma) as floats."""
+    table = sampler.table
+    assert isinstance(table, Table)
+    A, B = (np.asarray(values, dtype=float) for values in table.x_form())
+    return A, B, np.asarray(table.grid.alpha, dtype=float), np.asarray(table.grid.sigma, dtype=float)
 
 
 def _largest_product(matrices: FloatArray) -> float:

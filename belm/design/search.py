@@ -1,10 +1,11 @@
 """The search: what is certified ranks and filters, training mixtures decide, a simplex refines.
 
-    1  `budget` candidates from a Sobol sequence; each is ranked by what is exact about it: its errors on Gaussian
-       data both ways, relative to O-BELM's on the pipeline's usual grid. Candidates whose rounding could grow beyond
-       the limit in inversion (K in x, on every grid) are dropped.
-    2  The best eighth runs on the training mixtures.
-    3  Nelder and Mead's simplex goes on from the best of them, within a quarter of the budget.
+    1  `budget` points are ranked by what is exact about them on Gaussian data, relative to O-BELM on the pipeline's
+       usual grid: errors of generation and of the seed, the response to noise in the slopes, and in both directions
+       the bound growth · Σ |local errors| on the actual grid. Those whose rounding could grow beyond the limit in inversion (K in x, on every grid) are
+       dropped. Every cell gets its share, then the better half of the cells, and so on.
+    2  The best sixteenth, few of a kind, runs on the training mixtures at few steps; the best quarter of those in full.
+    3  Nelder and Mead's simplex goes on from the best three, each of another kind.
 
 The score on mixtures is the mean log ratio of generation errors, plus half that of seed errors of the neutral inverter,
 plus half the log ratio of generation errors that only one single case in forty exceeds (a case is one mixture in one
@@ -15,60 +16,58 @@ border between two modes that it goes to the other one, whatever the design. Eve
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from belm_runtime.design import Design
 from scipy.optimize import minimize
 from scipy.stats import qmc
 
-from belm.design import measure
-from belm.design.candidate import Candidate, settings
-from belm.design.problems import FloatArray, Problem, training
+from belm.design.judge import Judge
+from belm.design.problems import training
+from belm.design.space import Cell
 from belm_runtime.errors import InputError
-from belm_runtime.sampler import Sampler
 
 Progress = Callable[[int, int, str], None]
-
-#: Above this growth of rounding in x a sampler warns before it inverts; a design stays below.
-GROWTH_LIMIT = 1e5
-#: What every design is compared with, on the grid that pipelines use.
-BASELINE, USUAL = "o-belm", "leading"
-#: The share of single cases that may be worse than the ratio that weighs in.
-WORST = 1 / 40
-#: The ranges of log10 A, log10 B, C, m and log10 q.
-RANGES = ((-2.0, 0.0), (0.3, 1.7), (0.0, 4.0), (2.0, 14.0), (-0.5, 0.8))
+Point = tuple[float, ...]
+#: What may invert a bare x_0 on a design's grid; the better of them is kept.
+INVERTERS = ("open:k=3", "echo:k=4,theta=1")
+#: Of one kind (rule, k, slopes, spacing) so many points go on to the mixtures, and so many kinds are refined.
+ALIKE, REFINED = 2, 3
+#: What a step costs, in candidates ranked: a run on mixtures at few steps, and in full.
+_FEW, _FULL = 6, 32
 
 
 @dataclass(frozen=True)
-class Space:
-    """What is searched.
+class Found:
+    """A point that was looked at.
 
     Attributes:
-        family: ``echo`` or ``blend``.
-        k: steps of the relation.
-        q: the frame, or None to search it too.
+        cell: its cell.
+        point: its numbers.
+        rank: its certified score; infinite where it was dropped.
+        few: its score on mixtures at few steps, or None.
+        score: its score on mixtures, or None.
     """
 
-    family: str
-    k: int
-    q: float | None
+    cell: Cell
+    point: Point
+    rank: float
+    few: float | None = None
+    score: float | None = None
 
     @property
-    def ranges(self) -> tuple[tuple[float, float], ...]:
-        """The ranges of the free parameters."""
-        return RANGES if self.q is None else RANGES[:4]
+    def design(self) -> Design:
+        """The design at the point."""
+        return self.cell.at(self.point)
 
-    def at(self, point: FloatArray) -> Candidate:
-        """The candidate at a point, its parameters rounded to what one would write down."""
-        low, high = np.transpose(self.ranges)
-        values = np.clip(point, low, high)
-        small, large, weight, damping = (
-            float(f"{value:.2g}") for value in (10 ** values[0], 10 ** values[1], *values[2:4])
-        )
-        q = float(f"{10 ** values[4]:.2g}") if self.q is None else self.q
-        return Candidate(self.family, self.k, q, damping, (small, large, weight))
+    @property
+    def kind(self) -> tuple[str, int, str, str]:
+        """Rule, k, slopes and spacing."""
+        return self.cell.rule, self.cell.k, self.cell.slopes, self.cell.spacing
 
 
 @dataclass(frozen=True)
@@ -76,152 +75,194 @@ class Outcome:
     """What a search found.
 
     Attributes:
-        best: the candidate.
+        best: the design.
         score: its score on the training mixtures; 0 is the baseline's.
-        facts: its ratios by setting, errors on Gaussian data and growth.
-        ranked: how many candidates were ranked.
-        dropped: how many of them exceeded the limit of growth.
-        tried: all that ran on mixtures, with their scores, best first.
+        facts: its ratios by setting, errors on Gaussian data, bounds and growth.
+        looked: all points, those with a score first, best first.
     """
 
-    best: Candidate
+    best: Design
     score: float
-    facts: dict[str, Any]
-    ranked: int
-    dropped: int
-    tried: tuple[tuple[Candidate, float], ...]
+    facts: list[dict[str, Any]]
+    looked: tuple[Found, ...]
 
 
-class Judge:
-    """Scores of candidates, with the baseline's errors computed once."""
+class Search:
+    """One search; `run` it."""
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
-        """Measure the baseline in every setting."""
-        self.problems, self.settings = problems, settings()
-        self._scores: dict[Candidate, float] = {}
-        usual = [Sampler(BASELINE, schedule.grid(n, USUAL)) for schedule, n in self.settings]
-        self._gaussian = [measure.gaussian_errors(sampler) for sampler in usual]
-        self._errors = np.array([_cases(sampler, sampler, problems) for sampler in usual])
+    def __init__(self, cells: Sequence[Cell], budget: int, seed: int, progress: Progress | None = None) -> None:
+        """Prepare.
 
-    def certified(self, candidate: Candidate) -> float:
-        """The mean log ratio of errors on Gaussian data; infinite above the limit of growth."""
-        total = 0.0
-        for (schedule, n), (generation, seed) in zip(self.settings, self._gaussian, strict=True):
-            sampler = candidate.sampler(schedule, n)
-            if sampler.amplification() > GROWTH_LIMIT:
-                return math.inf
-            twin = candidate.inverter(schedule, n)
-            total += _log_ratio(measure.gaussian_errors(sampler)[0], generation)
-            total += 0.5 * _log_ratio(measure.gaussian_errors(twin)[1], seed)
-        return total / len(self.settings)
+        Args:
+            cells: what is searched.
+            budget: how many points are ranked.
+            seed: of the training family and of the points.
+            progress: called with (done, in all, note).
 
-    def ratios(self, candidate: Candidate) -> FloatArray:
-        """Errors relative to the baseline's, shape (2, settings, mixtures): generation, seed."""
-        found = []
-        for schedule, n in self.settings:
-            found.append(_cases(candidate.sampler(schedule, n), candidate.inverter(schedule, n), self.problems))
-        return np.asarray(np.array(found) / self._errors).swapaxes(0, 1)
+        Raises:
+            InputError: no cells, or a budget too small for them.
+        """
+        least = max(64, len(cells))
+        if not cells or budget < least:
+            raise InputError(f"budget = {budget} is too small: {len(cells)} cells of choices need at least {least}")
+        self.cells, self.budget, self.seed, self._progress = cells, budget, seed, progress
+        self._done, self._in_full = 0, budget // 64
+        self._whole = budget + _FEW * (budget // 16) + _FULL * (REFINED + 1) * self._in_full
+        self.judge = Judge(training(seed))
 
-    def score(self, candidate: Candidate) -> float:
-        """The score on the training mixtures, computed once a candidate."""
-        if candidate not in self._scores:
-            generation, seed = np.log(self.ratios(candidate))
-            worst = np.quantile(generation, 1 - WORST)
-            self._scores[candidate] = float(generation.mean() + 0.5 * seed.mean() + 0.5 * worst)
-        return self._scores[candidate]
+    def run(self) -> Outcome:
+        """Rank, run, refine.
 
-    @property
-    def scores(self) -> tuple[tuple[Candidate, float], ...]:
-        """All that was scored, best first."""
-        return tuple(sorted(self._scores.items(), key=lambda item: item[1]))
+        Raises:
+            InputError: no point within the limit of growth.
+        """
+        ranked = self._rank()
+        best = sorted((found for found in ranked if math.isfinite(found.rank)), key=_by_rank)
+        if not best:
+            raise InputError(f"none of {self.budget} points keeps growth in inversion within its limit; raise --budget")
+        few = [self._scored(found, few=True) for found in _mixed(best, self.budget // 16)]
+        full = [self._scored(found) for found in sorted(few, key=_by_few)[: self._in_full]]
+        for start in _distinct(sorted(full, key=_by_score), REFINED):
+            full += self._refine(start)
+        full.sort(key=_by_score)
+        seen = {(found.cell, found.point) for found in full}
+        rest = [found for found in few if (found.cell, found.point) not in seen]
+        seen |= {(found.cell, found.point) for found in rest}
+        rest += [found for found in ranked if (found.cell, found.point) not in seen]
+        return self._outcome(full, rest)
 
+    def _outcome(self, full: list[Found], rest: list[Found]) -> Outcome:
+        best = full[0].design
+        twins = [replace(best, inverter=inverter) for inverter in INVERTERS]
+        best = min(twins, key=self.judge.score)
+        self._tell(self._whole, "")
+        return Outcome(best, self.judge.score(best), self.judge.facts(best), (*full, *rest))
 
-def search(space: Space, budget: int, seed: int, progress: Progress | None = None) -> Outcome:
-    """Search a space.
+    def _rank(self) -> list[Found]:
+        """Points of every cell, then of the better half of the cells, and so on until the budget is spent."""
+        alive, found, left = list(self.cells), [], self.budget
+        drawn: dict[Cell, int] = Counter()
+        sequences = {
+            cell: qmc.Sobol(max(len(cell.ranges), 1), seed=np.random.default_rng([self.seed, i]))
+            for i, cell in enumerate(self.cells)
+        }
+        while left:
+            for cell in alive[:left]:
+                numbers = sequences[cell].random(1)[0]
+                if drawn[cell] and not cell.ranges:
+                    continue  # A cell without numbers is one point.
+                drawn[cell] += 1
+                low, high = np.transpose(np.array(cell.ranges).reshape(-1, 2))
+                point = tuple((low + numbers[: len(low)] * (high - low)).tolist())
+                found.append(Found(cell, point, self.judge.certified(cell.at(point))))
+                self._tell(1, "ranking by Gaussian data")
+            left -= min(left, len(alive))
+            alive = self._better(alive, found) if left else alive
+        return found
 
-    Args:
-        space: what is searched.
-        budget: how many candidates are ranked; three eighths as many run on mixtures.
-        seed: of the training family and of the candidates.
-        progress: called with (done, in all, note).
+    def _better(self, alive: list[Cell], found: list[Found]) -> list[Cell]:
+        best: dict[Cell, float] = {}
+        for each in found:
+            best[each.cell] = min(best.get(each.cell, math.inf), each.rank)
+        return sorted(alive, key=lambda cell: best[cell])[: max(len(alive) // 2, 8)]
 
-    Raises:
-        InputError: a budget below 16, or no candidate within the limit of growth.
-    """
-    if budget < 16:
-        raise InputError(f"budget = {budget} is too small; it must be at least 16")
-    eighth, done, judge = budget // 8, 0, Judge(training(seed))
-    whole = budget + 8 * 3 * eighth
+    def _scored(self, found: Found, few: bool = False) -> Found:
+        score = self.judge.score(found.design, few=few)
+        self._tell(_FEW if few else _FULL, "training mixtures")
+        return replace(found, few=score) if few else replace(found, score=score)
 
-    def tell(cost: int, note: str) -> None:
-        nonlocal done
-        done += cost
-        if progress:
-            progress(min(done, whole), whole, note)
+    def _refine(self, start: Found) -> list[Found]:
+        """A simplex from a point, within its share of the budget."""
+        low, high = np.transpose(np.array(start.cell.ranges).reshape(-1, 2))
+        made: list[Found] = []
 
-    low, high = np.transpose(space.ranges)
-    size = math.ceil(math.log2(budget))
-    points = qmc.scale(qmc.Sobol(len(low), seed=seed).random_base2(size)[:budget], low, high)
-    ranked = []
-    for point in points:
-        ranked.append((judge.certified(space.at(point)), tuple(point)))
-        tell(1, "ranking by Gaussian data")
-    dropped = sum(math.isinf(rank) for rank, _ in ranked)
-    if dropped == budget:
-        raise InputError(
-            f"none of {budget} candidates keeps growth in inversion below {GROWTH_LIMIT:g}; raise --budget"
-        )
-    best = (math.inf, points[0])
-    for rank, point in sorted(ranked)[:eighth]:
-        if math.isfinite(rank):
-            best = min(best, (judge.score(space.at(np.array(point))), point))
-        tell(8, "training mixtures")
+        def value(numbers: Any) -> float:
+            point = tuple(np.clip(numbers, low, high).tolist())
+            rank = self.judge.certified(start.cell.at(point))
+            outside = float(np.abs(numbers - np.array(point)).sum())
+            self._tell(_FULL, "refining")
+            if not math.isfinite(rank):
+                return 1e3 + outside
+            score = self.judge.score(start.cell.at(point))
+            made.append(Found(start.cell, point, rank, score=score))
+            return score + outside
 
-    def refined(point: FloatArray) -> float:
-        candidate = space.at(point)
-        outside = float(np.maximum(np.maximum(low - point, point - high), 0).sum())
-        value = judge.score(candidate) if math.isfinite(judge.certified(candidate)) else 1e3
-        tell(8, "refining")
-        return value + outside
+        if len(low):
+            simplex = np.array(start.point) + np.vstack([np.zeros(len(low)), np.diag(0.1 * (high - low))])
+            options = {"maxfev": self._in_full, "initial_simplex": simplex}
+            minimize(value, np.array(start.point), method="Nelder-Mead", options=options)
+        return made
 
-    simplex = np.array(best[1]) + np.vstack([np.zeros(len(low)), np.diag(0.1 * (high - low))])
-    options = {"maxfev": 2 * eighth, "initial_simplex": simplex}
-    minimize(refined, np.array(best[1]), method="Nelder-Mead", options=options)
-    found, score = judge.scores[0]
-    return Outcome(found, score, facts(judge, found), budget, dropped, judge.scores)
+    def _tell(self, cost: int, note: str) -> None:
+        self._done = min(self._done + cost, self._whole)
+        if self._progress:
+            self._progress(self._done, self._whole, note)
 
 
 def as_record(outcome: Outcome) -> dict[str, Any]:
-    """The outcome as JSON-able data."""
-    tried = [{**asdict(candidate), "score": score} for candidate, score in outcome.tried]
-    counts = {"ranked": outcome.ranked, "dropped": outcome.dropped}
-    return {"best": asdict(outcome.best), "score": outcome.score, **counts, **outcome.facts, "tried": tried}
+    """The outcome as JSON-able data: the design, what is known of it, the best of each choice, and all points."""
+    points = [
+        {**_written(found.design), **_choices(found), "rank": _number(found.rank), "few": found.few,
+         "score": found.score} for found in outcome.looked
+    ]  # fmt: skip
+    counts = {"ranked": len(points), "dropped": sum(not math.isfinite(found.rank) for found in outcome.looked)}
+    return {
+        "best": _written(outcome.best) | {"inverter": outcome.best.inverter}, "score": outcome.score, **counts,
+        "settings": outcome.facts, "best of each choice": best_of_each(outcome.looked), "points": points,
+    }  # fmt: skip
 
 
-def facts(judge: Judge, candidate: Candidate) -> dict[str, Any]:
-    """What the search knows of a candidate, setting by setting."""
-    rows = []
-    for (schedule, n), generation, seed in zip(judge.settings, *judge.ratios(candidate), strict=True):
-        sampler = candidate.sampler(schedule, n)
-        rows.append({
-            "schedule": schedule.name, "steps": n, "method": str(sampler.method),
-            "generation ratio": float(np.exp(np.log(generation).mean())),
-            "generation ratio, one case in forty exceeds": float(np.quantile(generation, 1 - WORST)),
-            "seed ratio of the neutral inverter": float(np.exp(np.log(seed).mean())),
-            "gaussian generation errors": measure.gaussian_errors(sampler)[0].tolist(),
-            "amplification in inversion": sampler.amplification(),
-            "growth on Gaussian data": {way: measure.growth(sampler, way) for way in ("sampling", "inversion")},
-        })  # fmt: skip
-    return {"settings": rows}
+def best_of_each(looked: Iterable[Found]) -> dict[str, dict[str, dict[str, float | None]]]:
+    """For each choice of a cell the best rank, and the best scores on mixtures, of any point with it."""
+    table: dict[str, dict[str, dict[str, float | None]]] = {}
+    for found in looked:
+        for name, choice in _choices(found).items():
+            best = table.setdefault(name, {}).setdefault(str(choice), {"rank": None, "few": None, "score": None})
+            for what, value in (("rank", _number(found.rank)), ("few", found.few), ("score", found.score)):
+                if value is not None and (best[what] is None or value < best[what]):  # type: ignore[operator]
+                    best[what] = value
+    return table
 
 
-def _cases(sampler: Sampler, twin: Sampler, problems: tuple[Problem, ...]) -> tuple[FloatArray, FloatArray]:
-    """Errors of generation, and of the seed by the twin, of all mixtures of all problems."""
-    down = [measure.generation_errors(sampler, problem) for problem in problems]
-    return np.concatenate(down), np.concatenate([measure.seed_errors(twin, problem) for problem in problems])
+def _choices(found: Found) -> dict[str, Any]:
+    return {name: getattr(found.cell, name) for name in ("rule", "k", "slopes", "frame", "spacing", "start")}
 
 
-def _log_ratio(errors: FloatArray, baseline: FloatArray) -> float:
-    with np.errstate(all="ignore"):
-        logs = np.log(np.clip(errors, 1e-9, 1e9) / np.clip(baseline, 1e-9, 1e9))
-    return float(np.where(np.isfinite(logs), logs, math.log(1e9)).mean())
+def _written(design: Design) -> dict[str, Any]:
+    damping = None if design.damping is None else str(design.damping)
+    return {"method": design.method, "damping": damping, "q": design.frame, "grid": design.spacing}
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _by_rank(found: Found) -> float:
+    return found.rank
+
+
+def _by_few(found: Found) -> float:
+    return math.inf if found.few is None else found.few
+
+
+def _by_score(found: Found) -> float:
+    return math.inf if found.score is None else found.score
+
+
+def _mixed(best: Sequence[Found], count: int) -> list[Found]:
+    """The best, at most `ALIKE` of a kind."""
+    taken: dict[Any, int] = Counter()
+    kept = []
+    for found in best:
+        if taken[found.kind] < ALIKE:
+            taken[found.kind] += 1
+            kept.append(found)
+    return kept[:count]
+
+
+def _distinct(best: Sequence[Found], count: int) -> list[Found]:
+    """The best of each kind."""
+    first: dict[Any, Found] = {}
+    for found in best:
+        first.setdefault(found.kind, found)
+    return list(first.values())[:count]

@@ -1,0 +1,85 @@
+"""What a search leaves behind: a catalogue entry, the page that derives it, and its certificate.
+
+NAME.json               the entry; its path stands wherever a method or a spacing is named
+design_NAME.py          a derivation page, like those of derivations/
+design-NAME.json        its certificate, checked before it is written; `belm check` checks it again
+search.json             how it was found: all points and their scores
+"""
+
+from __future__ import annotations
+
+import json
+import pprint
+import re
+from pathlib import Path
+from typing import Any
+
+from belm_runtime.design import Design
+
+from belm_runtime.errors import InputError
+from belm_runtime.files import write as write_bytes
+
+_PAGE = '''\
+"""The design {name}: its method and its grid, from data (`belm_theory.design`).
+
+WRITTEN by `belm design {arguments}`; the entry {name}.json holds the same data for the runtime.
+"""
+
+from belm_theory.certificate import Certificate
+from belm_theory.design import certificate, claim
+
+DESIGN = {data}
+CLAIM = claim(DESIGN)
+
+
+def derive() -> Certificate:
+    """Order, roots and grid, from the data."""
+    return certificate(DESIGN)
+'''
+
+
+def check_name(name: str) -> str:
+    """The name of a design, lowercase letters, digits and hyphens.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
+        raise InputError(f"--name {name!r} must be lowercase letters, digits and hyphens, as in 'my-design'")
+    return name
+
+
+def as_data(design: Design) -> dict[str, str | None]:
+    """The entry as data for the theory: names and exact numbers as text."""
+    return {
+        "name": design.name, "method": design.method,
+        "damping": None if design.damping is None else str(design.damping),
+        "frame": design.frame, "start": design.start, "spacing": design.spacing,
+    }  # fmt: skip
+
+
+def write(design: Design, record: dict[str, Any], arguments: str, folder: Path) -> None:
+    """Write the four files into a folder.
+
+    Args:
+        design: under the name it shall have.
+        record: how it was found.
+        arguments: of the command that found it.
+        folder: an existing folder.
+
+    Raises:
+        ArithmeticError: the checker does not accept the certificate.
+    """
+    from belm_theory.checker import check
+    from belm_theory.design import certificate
+
+    data = as_data(design)
+    made = certificate(data)
+    if wrong := check(made.as_dict()):
+        raise ArithmeticError(f"the certificate of {design.name} does not hold: {'; '.join(wrong)}")
+    design.write(folder / f"{design.name}.json")
+    text = pprint.pformat(data, width=110, sort_dicts=False).replace("'", '"')
+    page = _PAGE.format(name=design.name, arguments=arguments, data=text)
+    write_bytes(folder / f"design_{design.name.replace('-', '_')}.py", page.encode())
+    made.write(folder)
+    write_bytes(folder / "search.json", (json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
