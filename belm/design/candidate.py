@@ -3,7 +3,7 @@
 Method     a = (1 - theta, 0, …, 0, theta) (blend) or (1, 0, …, -theta, theta) (echo) with theta = (N/(N + m))^{k-1}:
            a damping that inversion undoes by about (1 + m/N)^N < e^m, whatever N.
 Frame      any q >= 0.
-Grid       the designed spacing with its shape (`belm_runtime.designed`).
+Grid       the designed spacing with its shape (`belm_runtime.bent`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from belm_runtime.designed import designed_ratios
+from belm_runtime.bent import bent_ratios
 from belm_runtime.errors import InputError, unknown
 from belm_runtime.grid import Grid
 from belm_runtime.methods import Method, make
@@ -73,7 +73,7 @@ class Candidate:
         def share(sbar: np.ndarray) -> np.ndarray:
             return (schedule.timesteps_at(sbar) - begin) / (last - begin)
 
-        sbar = np.append(0.0, designed_ratios(steps, low, high, share, self.shape))
+        sbar = np.append(0.0, bent_ratios(steps, low, high, share, self.shape))
         scale = np.hypot(1, sbar)
         times = np.append(0.0, schedule.timesteps_at(sbar[1:]))
         return Grid.from_arrays(1 / scale, sbar / scale, times, schedule=schedule.name, spacing="designed")
