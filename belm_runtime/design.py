@@ -8,7 +8,9 @@ The file is in `belm_runtime.designs`. ``Sampler("designed", schedule.grid(20, "
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from belm_runtime.designs import Record
 from belm_runtime.errors import InputError
@@ -43,13 +45,13 @@ class Design(Record):
         """The grid of N steps."""
         return schedule.grid(steps, self.spacing)
 
-    def sampler(self, schedule: Schedule, steps: int) -> Sampler:
-        """The method on the grid."""
-        return self._on(self.method_on(steps), schedule, steps)
+    def sampler(self, schedule: Schedule, steps: int, **options: Any) -> Sampler:
+        """The method on the grid; options are those of `Sampler`: prediction, arithmetic, progress."""
+        return self._on(self.method_on(steps), schedule, steps, options)
 
-    def inverting(self, schedule: Schedule, steps: int) -> Sampler:
-        """What inverts a bare x_0 on the same grid, in the same frame."""
-        return self._on(parse(self.inverter), schedule, steps)
+    def inverting(self, schedule: Schedule, steps: int, **options: Any) -> Sampler:
+        """What inverts a bare x_0 on the same grid, in the same frame; options as in `sampler`."""
+        return self._on(parse(self.inverter), schedule, steps, options)
 
-    def _on(self, method: Method, schedule: Schedule, steps: int) -> Sampler:
-        return Sampler(method, self.grid(schedule, steps), frame=self.frame, start=self.start)
+    def _on(self, method: Method, schedule: Schedule, steps: int, options: Mapping[str, Any]) -> Sampler:
+        return Sampler(method, self.grid(schedule, steps), **{"frame": self.frame, "start": self.start, **options})

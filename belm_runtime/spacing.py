@@ -87,7 +87,7 @@ RULES: Mapping[str, Mapping[str, Parameter]] = {
     "bent": {
         "A": Parameter("0.12"), "B": Parameter("6"), "C": Parameter("0.75", "a decimal or a fraction ≥ 0", zero=True),
     },
-    "free": {"s": Parameter("0.03/0.3/0.85", "knots, decimals that increase between 0 and 1", knots=True)},
+    "free": {"s": Parameter("0.03/0.3/0.85", "knots, decimals of up to 12 digits that increase between 0 and 1", knots=True)},
 }  # fmt: skip
 
 
