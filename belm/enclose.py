@@ -13,11 +13,10 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
-from belm_runtime import methods
 from belm_runtime.frame import Frame
 from belm_runtime.grid import Grid
 from belm_runtime.methods import Method
-from belm_runtime.table import frame_on
+from belm_runtime.table import on_grid
 from belm_theory import balls
 
 _DEFINED = "the schedule's exact definition"
@@ -51,8 +50,7 @@ def prepare(method: Method | str, grid: Grid, frame: Frame | str | None = None) 
     Raises:
         InputError: a frame that is not finite on this grid.
     """
-    method = methods.parse(method, grid.steps)
-    return Setting(method, frame_on(method, grid, frame), *_levels(grid))
+    return Setting(*on_grid(method, grid, frame), *_levels(grid))
 
 
 def enclosures(

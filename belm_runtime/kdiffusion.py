@@ -36,7 +36,7 @@ Callback = Callable[[dict[str, Any]], Any]
 def sample_belm(
     model: Denoiser, x: Tensor | State, sigmas: Tensor, extra_args: Mapping[str, Any] | None = None,
     callback: Callback | None = None, disable: bool | None = None, *, method: Method | str = "blend:k=3",
-    frame: Frame | str | float | None = None, start: str = "adams", arithmetic: str = "float64",
+    frame: Frame | str | float | None = None, start: str | None = None, arithmetic: str = "float64",
     dtype: torch.dtype | None = None, on_state: Callable[[State], Any] | None = None,
 ) -> Tensor:  # fmt: skip
     """Sample from a denoiser.
@@ -49,9 +49,9 @@ def sample_belm(
         callback: called after each step with a dict: i, the step; x, sigma and denoised of its last model call, and
             sigma_hat, which is sigma.
         disable: True hides the progress bar, None hides it where stderr is no terminal.
-        method: a method, e.g. ``"o-belm"``.
-        frame: default the method's natural frame; ``"noise"`` for a flow-matching model.
-        start: ``adams`` or ``ddim``.
+        method: a method, e.g. ``"o-belm"``, or a design, ``"designed"`` or ``"my-design.json"``.
+        frame: default the design's, or the method's natural frame; ``"noise"`` for a flow-matching model.
+        start: ``adams`` or ``ddim``; default the design's, or adams.
         arithmetic: the dtype of the states, ``float64`` or ``float32``, whatever the model runs in.
         dtype: what x is cast to for the model; default the dtype of `sigmas`, so that both ways call it alike.
         on_state: called with the last state, which `invert_belm` needs to be exact.
@@ -71,7 +71,7 @@ def sample_belm(
 def invert_belm(
     model: Denoiser, x: Tensor | State, sigmas: Tensor, extra_args: Mapping[str, Any] | None = None,
     callback: Callback | None = None, disable: bool | None = None, *, method: Method | str = "blend:k=3",
-    frame: Frame | str | float | None = None, start: str = "adams", arithmetic: str = "float64",
+    frame: Frame | str | float | None = None, start: str | None = None, arithmetic: str = "float64",
     dtype: torch.dtype | None = None, on_state: Callable[[State], Any] | None = None, approximate: bool = False,
 ) -> Tensor:  # fmt: skip
     """Undo `sample_belm`: the same arguments and the same decreasing sigmas, from the sample to the noise.

@@ -6,9 +6,8 @@ declared here.
 
     methods.blend(k=3, theta="4/5") == methods.parse("blend:k=3,theta=0.8")
 
-One name stands for a member that depends on the number of steps N of the grid: ``designed`` is
-``blend:k=3,theta=(N/(N + 8))^2``, the outcome of `belm design`. Its parasitic roots have modulus N/(N + 8), so
-inversion amplifies them by 1 + 8/N a step and by less than e^8 over all N steps, however many there are.
+A design (`belm_runtime.designs`) stands for a member that may depend on the number of steps N of the grid: ``designed``
+is ``blend:k=3,theta=(N/(N + 8))^2``, an outcome of `belm design`. The path of a design's file does as well.
 """
 
 from __future__ import annotations
@@ -20,16 +19,13 @@ from fractions import Fraction
 from functools import partial
 from typing import Any
 
+from belm_runtime import designs
 from belm_runtime._generated.catalogue import FACTS, FAMILIES
 from belm_runtime.errors import InputError, unknown
 from belm_runtime.frame import Frame
 from belm_runtime.number import exact
 
 Number = int | float | str | Fraction
-
-#: The name of the method that `belm design` found, and the exponent e^m that bounds its growth in inversion.
-DESIGNED = "designed"
-DAMPING = 8
 
 
 @dataclass(frozen=True)
@@ -103,9 +99,23 @@ class Method:
         return getattr(module, self._member["function"])(*(values[name] for name in self._member["arguments"]))
 
 
-def designed(steps: int) -> Method:
-    """The designed method on a grid of so many steps."""
-    return make("blend", k=3, theta=Fraction(steps, steps + DAMPING) ** 2)
+def damped(method: str, damping: Fraction | None, steps: int) -> Method:
+    """A design's method on a grid of N steps: with a damping m, theta is (N/(N + m))^(k - 1).
+
+    Raises:
+        InputError: no method, a damping of a method that has no theta to fill in, or one of too many digits.
+    """
+    bare = parse(method)
+    if damping is None:
+        return bare
+    if "theta" not in dict(bare.parameters):
+        raise InputError(f"a damping fills in theta, but {bare.family!r} has none; use blend, or no damping")
+    if "theta" in read(method)[1]:
+        raise InputError(f"a damping fills in theta, but {method!r} gives one; leave out the one or the other")
+    theta = (Fraction(steps) / (steps + damping)) ** (bare.k - 1)
+    if exact(theta) is None:
+        raise InputError(f"damping {damping} makes theta too long a fraction on {steps} steps; use fewer digits")
+    return parse(f"{method.strip()}{',' if ':' in method else ':'}theta={theta}")
 
 
 def parse(method: Method | str, steps: int | None = None) -> Method:
@@ -113,17 +123,19 @@ def parse(method: Method | str, steps: int | None = None) -> Method:
 
     Args:
         method: a string, or a method, returned as it is.
-        steps: N of the grid, which ``designed`` depends on.
+        steps: N of the grid, which a design with a damping depends on.
 
     Raises:
         InputError: unknown family or parameter, value outside its range; the message says what would be right.
     """
     if isinstance(method, Method):
         return method
-    if str(method).strip() == DESIGNED:
-        if steps is None:
-            raise InputError("the method 'designed' depends on the number of steps; at 50 it is blend:k=3,theta=25/36")
-        return designed(steps)
+    design = designs.find(method)
+    if design is not None:
+        at_50 = damped(design.method, design.damping, 50)
+        if steps is None and design.damping is not None:
+            raise InputError(f"the method {method!r} depends on the number of steps; at 50 it is {at_50}")
+        return at_50 if steps is None else damped(design.method, design.damping, steps)
     family, values = read(str(method))
     return make(family, **values)
 
@@ -149,7 +161,7 @@ def read(text: str) -> tuple[str, dict[str, str]]:
 def make(family: str, /, **values: Number) -> Method:
     """The method of that family with the given parameters; see `parse` for what is refused."""
     if family not in FAMILIES:
-        raise unknown("method", family, FAMILIES)
+        raise unknown("method", family, (*FAMILIES, *designs.shipped(), designs.BY_PATH))
     declared = {p["name"]: p for p in FAMILIES[family]["parameters"]}
     for name in values:
         if name not in declared:

@@ -30,7 +30,7 @@ from belm_runtime.frame import Frame
 from belm_runtime.gradient import Course
 from belm_runtime.grid import Grid
 from belm_runtime.integer import Step
-from belm_runtime.methods import Method, parse
+from belm_runtime.methods import Method
 from belm_runtime.models import PREDICTIONS
 from belm_runtime.recurrence import Relation
 from belm_runtime.relations import Relations
@@ -63,18 +63,18 @@ class Sampler:
     def __init__(
         self, method: Method | str, grid: Grid, *,
         arithmetic: str | Integer = "float64", frame: Frame | str | float | None = None, prediction: str = "epsilon",
-        start: str = "adams", progress: Progress | None = None,
+        start: str | None = None, progress: Progress | None = None,
     ) -> None:  # fmt: skip
         """Build the coefficient table; everything wrong with the call is found here.
 
         Args:
-            method: object or string, e.g. ``"blend:k=3,theta=0.8"``.
+            method: object or string, e.g. ``"blend:k=3,theta=0.8"``; a design, by name or path, brings frame and start.
             grid: the grid, N steps.
             arithmetic: ``float64`` or ``float32``, the dtype of the states whatever the model runs in; or ``integer``
                 for a round trip that is exact to the last bit, with options as in ``integer:bound=32,batch=16``.
-            frame: default the method's natural frame.
+            frame: default the design's, or the method's natural frame.
             prediction: ``epsilon``, ``v`` (alpha·eps - sigma·D), ``sample`` (D) or ``flow`` (eps - D).
-            start: ``adams`` (rising order) or ``ddim`` (the paper's).
+            start: ``adams`` (rising order) or ``ddim`` (the paper's); default the design's, or adams.
             progress: called with (steps done, steps) after each step.
 
         Raises:
@@ -83,11 +83,11 @@ class Sampler:
         """
         if prediction not in PREDICTIONS:
             raise unknown("prediction", prediction, PREDICTIONS)
-        self.method, self.grid, self.prediction = parse(method, grid.steps), grid, prediction
+        self.grid, self.prediction = grid, prediction
         options, self.dtype = read_arithmetic(arithmetic)
         self.arithmetic, self.progress = str(arithmetic), progress
-        self.table: Table | StageTable = coefficients(self.method, grid, frame=frame, start=start)
-        self.frame = self.table.frame
+        self.table: Table | StageTable = coefficients(method, grid, frame=frame, start=start)
+        self.method, self.frame = self.table.method, self.table.frame
         if grid.alpha[-1] == 0 and prediction == "epsilon":
             raise InputError("alpha_N = 0: epsilon says nothing about the data there; predict v, sample or flow")
         self._registers = isinstance(self.table, StageTable)

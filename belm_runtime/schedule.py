@@ -7,7 +7,7 @@ A variance-preserving chain of T training steps with variances beta_0 … beta_{
 at t = 0 … T − 1. Each log(1 − beta_s) is computed from the definition of beta and the sum is compensated: no
 digits are lost near the data, where alphabar is almost 1, nor near the noise, where it is almost 0. What lies
 between the training nodes, and the variance-exploding and flow families, is in `belm_runtime.curve`; where a
-grid puts its nodes is in `belm_runtime.spacing`.
+grid puts its nodes is in `belm_runtime.spacing` and `belm_runtime.placement`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from belm_runtime import spacing as spacings
 from belm_runtime.curve import Curve, Exploding, Flow, Levels, Preserving, ratio
+from belm_runtime.designs import rule_of
 from belm_runtime.errors import InputError, unknown
 from belm_runtime.grid import Grid, whole
+from belm_runtime.placement import place
+from belm_runtime.spacing import Spacing, read_name
 
 FloatArray = NDArray[np.float64]
 
@@ -66,7 +68,7 @@ class Schedule:
         Raises:
             InputError: an unknown name or option, or a shift that is not a finite number > 0.
         """
-        kind, parameters = spacings.read_name(name)
+        kind, parameters = read_name(name)
         if kind not in _PRESETS:
             raise unknown("preset", kind, _PRESETS)
         options = parameters | options
@@ -171,13 +173,13 @@ class Schedule:
             raise InputError(f"sigma/alpha = {wrong} is outside the schedule's 0 … {most:g}")
         return np.asarray(self._curve.times(np.minimum(ratios, most)))
 
-    def grid(self, steps: int, spacing: str | None = None, *, end: str = "zero") -> Grid:
+    def grid(self, steps: int, spacing: str | Spacing | None = None, *, end: str = "zero") -> Grid:
         """The grid of N steps.
 
         Args:
             steps: N ≥ 1.
             spacing: "leading" (default), "trailing" (the flow's default), "linspace", "logsnr", "karras",
-                "designed" or "power:p=1.5"; see `belm_runtime.spacing`.
+                "power:p=1.5", … (see `belm_runtime.spacing`), or a design: "designed", "my-design.json".
             end: what node 0 is. "zero": clean data, alpha = 1, sigma = 0. "first": the first training node.
                 Its timestep is 0 either way.
 
@@ -188,15 +190,15 @@ class Schedule:
         if end not in ("zero", "first"):
             raise InputError(f"end must be 'zero' or 'first', not {end!r}")
         usual = "trailing" if isinstance(self._curve, Flow) else "leading"
-        name, power = spacings.read_spacing(usual if spacing is None else spacing)
-        times, alpha, sigma = spacings.place(self._curve, name, power, count, self.steps_offset)
+        name, rule = rule_of(usual if spacing is None else spacing)
+        times, alpha, sigma = place(self._curve, rule, count, self.steps_offset)
         first = self._first(float(times[0])) if end == "first" else (1.0, 0.0)
         return Grid.from_arrays(
             np.append(first[0], alpha),
             np.append(first[1], sigma),
             np.append(0.0, times),
             schedule=self.name,
-            spacing=spacings.spell(name, power),
+            spacing=name,
         )
 
     def _first(self, time: float) -> tuple[float, float]:

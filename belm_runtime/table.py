@@ -22,14 +22,14 @@ from typing import Any
 
 import numpy as np
 
-from belm_runtime import methods
+from belm_runtime import designs, methods
+from belm_runtime.designs import STARTS
 from belm_runtime.errors import InputError, unknown
 from belm_runtime.frame import Frame
 from belm_runtime.grid import Grid
 from belm_runtime.methods import Method
 from belm_runtime.stages import StageTable
 
-STARTS = ("adams", "ddim")
 Scalars = tuple[Any, ...]
 
 
@@ -139,15 +139,15 @@ class Table:
 
 
 def coefficients(
-    method: Method | str, grid: Grid, *, frame: Frame | str | float | None = None, start: str = "adams"
+    method: Method | str, grid: Grid, *, frame: Frame | str | float | None = None, start: str | None = None
 ) -> Any:
     """The coefficient table of a method on a grid.
 
     Args:
-        method: object or string.
+        method: object or string; a design's name or path brings its frame and start.
         grid: the grid; exact if it holds fractions.
-        frame: ``noise``, ``flow``, ``data`` or a number q >= 0; default: the method's natural frame.
-        start: ``adams`` (rising order) or ``ddim`` (the paper's).
+        frame: ``noise``, ``flow``, ``data`` or a number q >= 0; default: the design's or the method's natural frame.
+        start: ``adams`` (rising order) or ``ddim`` (the paper's); default: the design's, or adams.
 
     Returns:
         A `Table`, or a `belm_runtime.stages.StageTable` for EDICT.
@@ -155,8 +155,10 @@ def coefficients(
     Raises:
         InputError: unknown names; a frame that is not finite on this grid.
     """
-    method = methods.parse(method, grid.steps)
-    chosen = frame_on(method, grid, frame)
+    if start is None:
+        design = designs.find(method)
+        start = STARTS[0] if design is None else design.start
+    method, chosen = on_grid(method, grid, frame)
     if start not in STARTS:
         raise unknown("start", start, STARTS)
     h = np.diff(chosen.coordinate(grid.alpha, grid.sigma))
@@ -167,12 +169,18 @@ def coefficients(
     return Table(method, chosen, grid, start, h, w, a, b)
 
 
-def frame_on(method: Method, grid: Grid, frame: Frame | str | float | None = None) -> Frame:
-    """The frame a method runs in on a grid, its natural one by default.
+def on_grid(
+    method: Method | str, grid: Grid, frame: Frame | str | float | None = None
+) -> tuple[Method, Frame]:  # fmt: skip
+    """The method that is named, and the frame it runs in on a grid: a design's, or the natural one by default.
 
     Raises:
-        InputError: an unknown frame, one that is not finite on this grid, or another than a two-register method's own.
+        InputError: unknown names; a frame that is not finite on this grid, or another than a two-register method's own.
     """
+    design = designs.find(method)
+    if frame is None and design is not None:
+        frame = design.frame
+    method = methods.parse(method, grid.steps)
     chosen = method.frame if frame is None else Frame.parse(frame)
     if method.stages and chosen != method.frame:
         raise InputError(f"{method} is defined in the {method.frame} frame only, not in {chosen}")
@@ -184,7 +192,7 @@ def frame_on(method: Method, grid: Grid, frame: Frame | str | float | None = Non
         )
     if chosen.q is None and grid.sigma[0] == 0:
         raise InputError("the data frame needs sigma_0 > 0, but this grid has sigma_0 = 0; make it with end='first'")
-    return chosen
+    return method, chosen
 
 
 def _relations(method: Method, h: np.ndarray, w: np.ndarray, start: str) -> tuple[np.ndarray, np.ndarray]:

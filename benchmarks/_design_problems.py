@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from belm_runtime import Grid, Sampler, Schedule, digits
-from belm_runtime.designed import designed_ratios
+from belm_runtime.bent import bent_ratios
 from belm_runtime.mixture import GaussianMixture, reference
 from belm_runtime.models import guided
 
@@ -114,7 +114,7 @@ class Digits:
     def solution(self, grid: Grid) -> torch.Tensor:
         """Adams–Bashforth 3 on a fine grid from the same level, in another spacing than those compared."""
         low, high = float(Schedule.preset("ddpm").grid(1, "leading").sbar[1]), float(grid.sbar[-1])
-        sbar = np.append(0.0, designed_ratios(FINE, low, high, np.zeros_like, (0.02, 30.0, 0.0)))
+        sbar = np.append(0.0, bent_ratios(FINE, low, high, np.zeros_like, (0.02, 30.0, 0.0)))
         fine = Grid.from_arrays(1 / np.hypot(1, sbar), sbar / np.hypot(1, sbar), np.zeros(FINE + 1))
         return Sampler("adams:m=3", self.grid(fine)).sample(self._model, self.noise(grid)).x
 

@@ -33,6 +33,7 @@ from belm.cli.options import (
     one_of,
     print_json,
 )  # fmt: skip
+from belm.cli.setup import resolved
 from belm.cli.source import BARE_METHOD, Source, gather
 from belm.cli.work import NOISE, Bench, bench, bits_in_words, different_bits, on_what, options, several
 from belm_runtime.errors import InputError
@@ -113,7 +114,7 @@ def _run(source: Source, out: Path, approximate: bool, batch: int | None) -> dic
         seconds = time.perf_counter() - begin
         back.save(on.folder / NOISE)
     return {
-        **on.setup.record(), "method": back.method, "frame": back.frame, "spacing": on.sampler.grid.spacing,
+        **on.setup.record(), **resolved(on.sampler),
         "from": "x_0" if source.bare else "state", "num": len(back.x), "seed": source.seed,
         "error": None if expected is None else _round_trip(back, expected),
         "bits": None if expected is None or on.sampler.exact is None else _bits(back, expected, on.sampler),

@@ -12,7 +12,8 @@ import typer
 from belm_runtime.errors import unknown
 
 MethodName = Annotated[
-    str, typer.Argument(metavar="METHOD", help="A method, e.g. designed, o-belm or blend:k=3,theta=0.8.")
+    str,
+    typer.Argument(metavar="METHOD", help="A method, o-belm or blend:k=3,theta=0.8, or a design: designed, my.json."),
 ]
 ScheduleName = Annotated[str, typer.Option("--schedule", help="sd15, ddpm, cosine, flow, or flow:shift=3.")]
 OwnSchedule = Annotated[
@@ -23,13 +24,17 @@ Spacing = Annotated[
     str | None,
     typer.Option(
         "--spacing",
-        help="leading, trailing, linspace, logsnr, karras, designed or power:p=1.5; default leading (flow: trailing).",
+        help="leading, trailing, linspace, logsnr, karras, power:p=1.5, bent:…, free:… or a design (designed, "
+        "my.json); default leading (flow: trailing).",
     ),
 ]
 FrameName = Annotated[
-    str | None, typer.Option("--frame", help="noise, flow, data or q=…; default the method's natural frame.")
+    str | None, typer.Option("--frame", help="noise, flow, data or q=…; default the design's, or the natural one.")
 ]
-Start = Annotated[str, typer.Option("--start", help="The first rows: adams (Adams–Bashforth of rising order) or ddim.")]
+Start = Annotated[
+    str | None,
+    typer.Option("--start", help="The first rows: adams (of rising order) or ddim; default the design's, or adams."),
+]
 OwnEnd = Annotated[
     str | None,
     typer.Option("--end", help="Node 0: zero (clean data) or first (the first training node); default the model's."),

@@ -37,7 +37,7 @@ from belm.cli.options import (
 )
 from belm.cli.picture import montage, png
 from belm.cli.progress import bar
-from belm.cli.setup import DIGITS, Label, Setup, labels_of, named, read_condition
+from belm.cli.setup import DIGITS, Label, Setup, labels_of, named, read_condition, resolved
 from belm.cli.sharded import Job, place_among
 from belm.cli.work import several, spelled, where
 from belm_runtime.errors import InputError
@@ -82,7 +82,7 @@ def sample(
     guidance: Guidance = "1",
     arithmetic: Arithmetic = "float64",
     frame: FrameName = None,
-    start: Start = "adams",
+    start: Start = None,
     end: OwnEnd = None,
     height: Height = None,
     width: Width = None,
@@ -142,9 +142,8 @@ def _run(setup: Setup, seed: int, number: int, out: Path, embed: bool) -> tuple[
             begin = time.perf_counter()
             state = sampler.sample(network, noise)
             seconds = time.perf_counter() - begin
-            resolved = {"method": state.method, "frame": state.frame, "spacing": sampler.grid.spacing}
             known = {"seed": seed, "num": number, "fingerprint": loaded.fingerprint}
-            record = {**setup.record(), **resolved, **known, **_facts(state)}
+            record = {**setup.record(), **resolved(sampler), **known, **_facts(state)}
             pictures = pixels(loaded.shown(state.x))
             contents = (json.dumps(record, indent=2) + "\n").encode(), png(montage(pictures, loaded.zoom))
             for name, content in zip(FILES, contents, strict=False):

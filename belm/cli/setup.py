@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from belm.cli.loaded import Loaded
     from belm_runtime.arithmetic import Integer
+    from belm_runtime.sampler import Sampler
 
 #: The name of the embedded model.
 DIGITS = "digits"
@@ -42,8 +43,8 @@ class Setup:
         steps: N.
         schedule: a preset; None for the model's own.
         end: ``zero`` or ``first``; None for the model's own.
-        start: ``adams`` or ``ddim``.
-        frame: None for the method's natural frame.
+        start: ``adams`` or ``ddim``; None for the design's, or adams.
+        frame: None for the design's, or the method's natural frame.
         arithmetic: ``float64``, ``float32`` or ``integer``, with options as in ``integer:batch=16``.
         label: a digit or a prompt, one per sample, or None for any.
         guidance: the weight of classifier-free guidance, or ``1:3`` for one that runs evenly in time from 1 at the
@@ -62,7 +63,7 @@ class Setup:
     schedule: str | None = None
     spacing: str | None = None
     end: str | None = None
-    start: str = "adams"
+    start: str | None = None
     frame: str | None = None
     arithmetic: str = "float64"
     label: Label = None
@@ -142,6 +143,12 @@ class Setup:
         """The run as it stands in run.json, without leave to continue what is not exact."""
         options = self.integer()
         return asdict(self if options is None else replace(self, arithmetic=str(replace(options, force=False))))
+
+
+def resolved(sampler: Sampler) -> dict[str, Any]:
+    """What a run's names stand for, so that its record needs no design: method, frame, spacing, start."""
+    start = {} if sampler.method.stages else {"start": sampler.table.start}
+    return {"method": str(sampler.method), "frame": str(sampler.frame), "spacing": sampler.grid.spacing, **start}
 
 
 def read_record(path: Path) -> dict[str, Any]:

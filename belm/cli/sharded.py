@@ -20,7 +20,7 @@ import typer
 
 from belm.cli.failures import guarded
 from belm.cli.progress import bar
-from belm.cli.setup import Setup, labels_of
+from belm.cli.setup import Setup, labels_of, resolved
 from belm_runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -103,8 +103,7 @@ class Job:
 
     def _settings(self, loaded: Loaded, sampler: Sampler, place: torch.device) -> dict[str, Any]:
         """Everything the bits of a sample depend on."""
-        resolved = {"method": str(sampler.method), "frame": str(sampler.frame), "spacing": sampler.grid.spacing}
-        return {**self.setup.record(), **resolved, "seed": self.seed, "states": self.history,
+        return {**self.setup.record(), **resolved(sampler), "seed": self.seed, "states": self.history,
                 "fingerprint": loaded.fingerprint, "grid": sampler.grid.fingerprint,
                 "made_with": _made_with(place)}  # fmt: skip
 

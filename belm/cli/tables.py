@@ -33,7 +33,7 @@ def table(
     steps: Steps = 50,
     spacing: Spacing = None,
     frame: FrameName = None,
-    start: Start = "adams",
+    start: Start = None,
     end: End = "zero",
     format: Annotated[
         str, typer.Option("--format", metavar="text|md|csv|json|latex", help="csv and json lose nothing.")

@@ -19,7 +19,7 @@ from belm.cli import images
 from belm.cli.files import staged
 from belm.cli.loaded import Loaded
 from belm.cli.progress import bar
-from belm.cli.setup import Label, Setup, named, read_condition, read_guidance
+from belm.cli.setup import Label, Setup, named, read_condition, read_guidance, resolved
 from belm.cli.source import STATE_FILE, Source, check, from_seed
 from belm.cli.strip import COLUMNS, strip
 from belm_runtime.errors import InputError
@@ -116,9 +116,9 @@ class Bench:
         Returns:
             The record, with the names of the files.
         """
-        record = {**(setup or self.setup).record(), "method": state.method, "frame": state.frame, "grid": state.grid,
-                  "spacing": self.sampler.grid.spacing, "from": "x_0" if self.source.bare else "state",
-                  "num": len(state.x), "fingerprint": self.loaded.fingerprint, **facts,
+        record = {**(setup or self.setup).record(), **resolved(self.sampler), "grid": state.grid,
+                  "from": "x_0" if self.source.bare else "state", "num": len(state.x),
+                  "fingerprint": self.loaded.fingerprint, **facts,
                   "versions": {"belm": version("belm"), **state.versions}}  # fmt: skip
         carried = state if embed and setup else None
         made, notes = self.loaded.shown(state.x), images.notes(record, len(names))

@@ -21,14 +21,14 @@ from diffusers.configuration_utils import ConfigMixin
 from diffusers.schedulers.scheduling_utils import SchedulerMixin, SchedulerOutput
 from typing_extensions import Self
 
+from belm_runtime import designs
 from belm_runtime.errors import InputError, unknown
 from belm_runtime.frame import Frame
-from belm_runtime.methods import DESIGNED, parse
+from belm_runtime.methods import parse
 from belm_runtime.pipelines.loop import Loop
 from belm_runtime.run import described
 from belm_runtime.sampler import ARITHMETIC
 from belm_runtime.state import State
-from belm_runtime.table import STARTS
 
 
 class MultistepScheduler(Loop, SchedulerMixin, ConfigMixin):
@@ -61,18 +61,18 @@ class MultistepScheduler(Loop, SchedulerMixin, ConfigMixin):
 
     def _check_settings(self) -> None:
         """Refuse wrong names early, and write method and frame in the one way that JSON can hold."""
-        # The designed method is known by its name until there is a grid.
+        # A design is known by its name until there is a grid.
         method, frame = parse(self.config.method, steps=1), self.config.frame
         if method.stages:
             raise InputError(
                 f"{method} calls the model twice a step, but a pipeline calls it once; use open:k=3 or blend:k=3"
             )
-        for name, known in (("start", STARTS), ("arithmetic", ARITHMETIC)):
-            if self.config[name] not in known:
+        for name, known in (("start", designs.STARTS), ("arithmetic", ARITHMETIC)):
+            if self.config[name] not in known and not (name == "start" and self.config.start is None):
                 raise unknown(name, self.config[name], known)
         # The config names its class from the start, and leaves nothing to the defaults of schedulers made from it.
         self.register_to_config(
-            method=DESIGNED if self.config.method == DESIGNED else str(method),
+            method=str(method) if designs.find(self.config.method) is None else designs.resolvable(self.config.method),
             frame=None if frame is None else str(Frame.parse(frame)),
             _class_name=type(self).__name__, _use_default_values=[],
         )  # fmt: skip

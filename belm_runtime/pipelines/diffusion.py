@@ -12,13 +12,13 @@ from diffusers import DDPMScheduler
 from diffusers.configuration_utils import register_to_config
 from diffusers.schedulers.scheduling_utils import KarrasDiffusionSchedulers
 
+from belm_runtime.designs import rule_of
 from belm_runtime.errors import InputError, unknown
 from belm_runtime.grid import Grid, Nodes
 from belm_runtime.models import levels
 from belm_runtime.pipelines import adopt
 from belm_runtime.pipelines.base import MultistepScheduler
 from belm_runtime.schedule import Schedule
-from belm_runtime.spacing import read_spacing
 
 #: diffusers' names of what a network predicts.
 PREDICTIONS = {"epsilon": "epsilon", "v_prediction": "v", "sample": "sample"}
@@ -57,7 +57,7 @@ class BELMScheduler(MultistepScheduler):
         rescale_betas_zero_snr: bool = False,
         method: Any = "blend:k=3,theta=0.8",
         frame: Any = None,
-        start: str = "adams",
+        start: str | None = None,
         arithmetic: str = "float64",
         inverse: bool = False,
     ) -> None:
@@ -74,11 +74,11 @@ class BELMScheduler(MultistepScheduler):
             steps_offset: what spacing leading adds to its timesteps.
             prediction_type: epsilon, v_prediction or sample.
             thresholding: must be False.
-            timestep_spacing: leading, trailing, linspace, or logsnr, karras, power:p=1.5.
+            timestep_spacing: leading, trailing, linspace, or logsnr, karras, power:p=1.5, …, or a design.
             rescale_betas_zero_snr: move the betas so that alpha is 0 at T - 1.
-            method: object or string of the catalogue.
-            frame: noise, flow, data or a number; default the method's natural frame.
-            start: adams (rising order) or ddim (the paper's).
+            method: object or string of the catalogue, or a design, designed or the path of its file.
+            frame: noise, flow, data or a number; default the design's, or the method's natural frame.
+            start: adams (rising order) or ddim (the paper's); default the design's, or adams.
             arithmetic: float64 or float32, the dtype of the states whatever the model runs in.
             inverse: run from the data to the noise; see `inverse`.
 
@@ -94,7 +94,8 @@ class BELMScheduler(MultistepScheduler):
         if prediction_type not in PREDICTIONS:
             raise unknown("prediction_type", prediction_type, PREDICTIONS)
         self._prediction = PREDICTIONS[prediction_type]
-        read_spacing(timestep_spacing)
+        # A design's spacing is kept as its rule, so that a saved scheduler needs no file for it.
+        self.register_to_config(timestep_spacing=rule_of(timestep_spacing)[0])
         trained = None if trained_betas is None else np.asarray(trained_betas).tolist()
         self.register_to_config(trained_betas=trained)
         try:

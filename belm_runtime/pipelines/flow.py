@@ -11,12 +11,12 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from diffusers.configuration_utils import register_to_config
 
+from belm_runtime.designs import rule_of
 from belm_runtime.errors import InputError
 from belm_runtime.grid import Grid
 from belm_runtime.pipelines import adopt
 from belm_runtime.pipelines.base import MultistepScheduler
 from belm_runtime.schedule import Schedule
-from belm_runtime.spacing import read_spacing
 
 
 class FlowBELMScheduler(MultistepScheduler, FlowMatchEulerDiscreteScheduler):
@@ -53,7 +53,7 @@ class FlowBELMScheduler(MultistepScheduler, FlowMatchEulerDiscreteScheduler):
         spacing: str | None = None,
         method: Any = "blend:k=3,theta=0.8",
         frame: Any = None,
-        start: str = "adams",
+        start: str | None = None,
         arithmetic: str = "float64",
         inverse: bool = False,
     ) -> None:
@@ -74,10 +74,12 @@ class FlowBELMScheduler(MultistepScheduler, FlowMatchEulerDiscreteScheduler):
             use_beta_sigmas: spread them by a beta distribution; needs SciPy.
             time_shift_type: exponential or linear, for dynamic shifting.
             stochastic_sampling: must be False.
-            spacing: trailing, linspace or power:p=1.5, shifted like diffusers' own spread; None or diffusers for that.
-            method: object or string of the catalogue.
-            frame: flow, a number or data; default the method's natural frame. The noise end has alpha = 0.
-            start: adams (rising order) or ddim (the paper's).
+            spacing: trailing, linspace or power:p=1.5, shifted like diffusers' own spread, or bent, free or a design;
+                None or diffusers for the own spread.
+            method: object or string of the catalogue, or a design, designed or the path of its file.
+            frame: flow, a number or data; default the design's, or the method's natural frame. The noise end has
+                alpha = 0.
+            start: adams (rising order) or ddim (the paper's); default the design's, or adams.
             arithmetic: float64 or float32, the dtype of the states whatever the model runs in.
             inverse: run from the data to the noise; see `inverse`.
 
@@ -90,7 +92,8 @@ class FlowBELMScheduler(MultistepScheduler, FlowMatchEulerDiscreteScheduler):
             spacing = None
             self.register_to_config(spacing=None)
         if spacing is not None:
-            read_spacing(spacing)
+            # A design's spacing is kept as its rule, so that a saved scheduler needs no file for it.
+            self.register_to_config(spacing=rule_of(spacing)[0])
         # FluxPipeline passes sigmas of its own unless the config says so.
         self.register_to_config(use_flow_sigmas=spacing is not None)
         theirs = inspect.signature(FlowMatchEulerDiscreteScheduler).parameters

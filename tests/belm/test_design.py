@@ -16,7 +16,7 @@ import torch
 from belm.design import candidate, judged, measure, problems, search
 from belm_runtime import Sampler, Schedule
 from belm_runtime.errors import InputError
-from belm_runtime.methods import DAMPING, parse
+from belm_runtime.methods import parse
 from belm_runtime.mixture import GaussianMixture, reference
 
 PROBLEMS = problems.training(3, batch=2)
@@ -102,11 +102,10 @@ def test_growth_with_slopes_bounds_what_a_perturbation_does() -> None:
 
 
 @pytest.mark.parametrize("shape", [(0.1, 5.0, 0.0), (0.2, 8.0, 1.5)])
-def test_a_candidate_s_grid_is_the_spacing_of_its_shape(monkeypatch: pytest.MonkeyPatch, shape: tuple) -> None:
-    monkeypatch.setattr("belm_runtime.designed.SHAPE", shape)
-    design = candidate.Candidate("blend", 3, 1.0, float(DAMPING), shape)
+def test_a_candidate_s_grid_is_the_spacing_of_its_shape(shape: tuple) -> None:
+    design = candidate.Candidate("blend", 3, 1.0, 8.0, shape)
     for schedule, steps in candidate.settings(steps=(7, 100)):
-        named = schedule.grid(steps, "designed")
+        named = schedule.grid(steps, "bent:A={},B={},C={}".format(*shape))
         assert np.allclose(design.grid(schedule, steps).sbar, named.sbar, rtol=1e-12)
     assert design.method(50) == parse("designed", 50)
 

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from belm_runtime import designed
-from belm_runtime import spacing as spacings
+from belm_runtime import placement
 from belm_runtime.errors import InputError
 from belm_runtime.schedule import Schedule
 
@@ -47,7 +46,7 @@ def test_every_number_of_steps_gives_the_timesteps_of_diffusers(spacing: str, tr
     for steps in range(1, training_steps + 1):
         scheduler.set_timesteps(steps)
         expected = scheduler.timesteps.numpy()[::-1]
-        times = spacings.training_times(spacing, steps, training_steps, 0)
+        times = placement.training_times(spacing, steps, training_steps, 0)
         assert len(times) == steps and times[0] >= 0 and times[-1] <= training_steps - 1
         assert (np.diff(times) > 0).all()
         if len(expected) == steps:
@@ -165,13 +164,13 @@ def test_flow_power() -> None:
         ("sd15", 1000, {}, "leading with 1000 steps and offset 1 runs past the schedule"),
         ("ddpm", 10, {"spacing": "trialing"}, "unknown spacing 'trialing'; did you mean 'trailing'"),
         ("ddpm", 10, {"spacing": 7}, "not 7"),
-        ("ddpm", 10, {"spacing": "power"}, "exponent p"),
+        ("ddpm", 10, {"spacing": "power"}, "must give p and nothing else, as in 'power:p=1.5'"),
         ("ddpm", 10, {"spacing": "power:1.5"}, "key=value"),
-        ("ddpm", 10, {"spacing": "power:q=1.5"}, "exponent p"),
-        ("ddpm", 10, {"spacing": "power:p=fast"}, "p must be a decimal or a fraction > 0"),
-        ("ddpm", 10, {"spacing": "power:p=1/0"}, "p must be a decimal or a fraction > 0"),
-        ("ddpm", 10, {"spacing": "power:p=-1"}, "p must be a decimal or a fraction > 0"),
-        ("ddpm", 10, {"spacing": "karras:rho=5"}, "takes no parameter"),
+        ("ddpm", 10, {"spacing": "power:q=1.5"}, "must give p and nothing else"),
+        ("ddpm", 10, {"spacing": "power:p=fast"}, "p = fast must be a decimal or a fraction > 0"),
+        ("ddpm", 10, {"spacing": "power:p=1/0"}, "p = 1/0 must be a decimal or a fraction > 0"),
+        ("ddpm", 10, {"spacing": "power:p=-1"}, "p = -1 must be a decimal or a fraction > 0"),
+        ("ddpm", 10, {"spacing": "logsnr:rho=5"}, "takes no parameter"),
         ("ddpm", 10, {"end": "last"}, "end must be 'zero' or 'first', not 'last'"),
         ("ddpm", 10, {"end": "first"}, "node 1 is at timestep 0 already"),
         ("sd15", 10, {"spacing": "karras", "end": "first"}, "node 1 is at timestep 0 already"),
@@ -196,15 +195,14 @@ def test_whole_steps_may_come_from_numpy() -> None:
     assert Schedule.preset("ddpm").grid(np.int64(10)) == Schedule.preset("ddpm").grid(10)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("shape", [designed.SHAPE, (0.06, 12.0, 0.0), (0.3, 2.0, 9.0)])
+@pytest.mark.parametrize("shape", [(0.12, 6.0, 0.75), (0.06, 12.0, 0.0), (0.3, 2.0, 9.0)])
 @pytest.mark.parametrize("preset", ["sd15", "ddpm", "cosine", "flow:shift=3"])
 @pytest.mark.parametrize("steps", [1, 2, 10, 100, 500])
-def test_designed_nodes_are_uniform_in_their_coordinate(
-    monkeypatch: pytest.MonkeyPatch, preset: str, steps: int, shape: tuple[float, float, float]
+def test_bent_nodes_are_uniform_in_their_coordinate(
+    preset: str, steps: int, shape: tuple[float, float, float]
 ) -> None:
-    monkeypatch.setattr(designed, "SHAPE", shape)
     schedule = Schedule.preset(preset)
-    grid = schedule.grid(steps, "designed")
+    grid = schedule.grid(steps, "bent:A={},B={},C={}".format(*shape))
     small, large, weight = (mpmath.mpf(str(value)) for value in shape)
     begin, last = schedule.domain
 
@@ -227,13 +225,15 @@ def test_designed_nodes_are_uniform_in_their_coordinate(
     assert grid.timesteps[-1] == last and (grid.alpha[-1], grid.sigma[-1]) == schedule.alpha_sigma(last)
 
 
-def test_designed_reaches_zero_terminal_snr() -> None:
+@pytest.mark.parametrize("spacing", ["designed", "free:s=0.02/0.3/0.8"])
+def test_spacings_from_the_data_reach_zero_terminal_snr(spacing: str) -> None:
     schedule = Schedule.from_alphas_cumprod([0.99, 0.7, 0.4, 0.1, 0.0])
-    grid = schedule.grid(4, "designed")
+    grid = schedule.grid(4, spacing)
     assert (grid.alpha[-1], grid.sigma[-1], grid.timesteps[-1]) == (0.0, 1.0, 4.0)
     assert (np.diff(grid.timesteps[1:]) > 0).all()
 
 
-def test_designed_refuses_a_schedule_that_ends_before_it_starts() -> None:
+@pytest.mark.parametrize("spacing", ["designed", "free:s=0.5"])
+def test_spacings_from_the_data_refuse_a_schedule_that_ends_before_they_start(spacing: str) -> None:
     with pytest.raises(InputError, match="starts at timestep 3"):
-        Schedule.from_betas([0.1, 0.1], steps_offset=3).grid(5, "designed")
+        Schedule.from_betas([0.1, 0.1], steps_offset=3).grid(5, spacing)

@@ -163,7 +163,7 @@ class Family:
         sampler = scheduler.sampler
         if arithmetic is not None:
             sampler = Sampler(sampler.method, grid, arithmetic=arithmetic, frame=sampler.frame,
-                              prediction=sampler.prediction, start=scheduler.config.start)  # fmt: skip
+                              prediction=sampler.prediction, start=sampler.table.start)  # fmt: skip
         return Plan(sampler, scheduler.schedule, times, scheduler.time_scale / self.divisor)
 
     def set_timesteps(self, scheduler: Any, steps: int, size: Size) -> None:

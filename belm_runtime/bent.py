@@ -1,10 +1,10 @@
-"""The designed spacing: where its N nodes lie, as ratios sbar = sigma/alpha.
+"""The spacing bent: where its N nodes lie, as ratios sbar = sigma/alpha.
 
     log m + C·tau uniform,    m = (sbar + A)/(1 + sbar/B),    tau = the share of the schedule's time gone by, 0 … 1
 
 m alone makes the nodes even near the data, geometric between A and B, and thin above B; C·tau adds nodes that are even
 in time, most of which lie in the noise, where guidance needs them. Both parts increase (derivations/
-designed_grid_increases.py); `belm design` found A, B and C.
+designed_grid_increases.py). `belm design` searches A, B and C.
 """
 
 from __future__ import annotations
@@ -17,29 +17,26 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
-#: A, B and C.
-SHAPE = (0.12, 6.0, 0.75)
 #: After so many halvings an interval of log m is as short as its rounding.
 _HALVINGS = 60
 
 
-def designed_ratios(
-    steps: int, low: float, high: float, share: Callable[[FloatArray], FloatArray],
-    shape: tuple[float, float, float] | None = None,
-) -> FloatArray:  # fmt: skip
-    """The N ratios sbar of designed, ascending, the last of them high.
+def bent_ratios(
+    steps: int, low: float, high: float, share: Callable[[FloatArray], FloatArray], shape: tuple[float, float, float]
+) -> FloatArray:
+    """The N ratios sbar of bent, ascending, the last of them high.
 
     Args:
         steps: N.
         low: the least ratio that node 1 may have, > 0.
         high: the ratio of node N; infinite where alpha = 0.
         share: tau of sbar, 0 at sbar = 0, not decreasing, 1 at high.
-        shape: (A, B, C), 0 < A < B, C >= 0; default `SHAPE`.
+        shape: (A, B, C), 0 < A < B, C >= 0.
 
     Returns:
         float64 of shape (N,).
     """
-    small, large, weight = SHAPE if shape is None else shape
+    small, large, weight = shape
 
     def bent(sbar: float) -> float:
         return math.log(large) if math.isinf(sbar) else math.log((sbar + small) / (1 + sbar / large))
