@@ -114,7 +114,7 @@ def damped(method: str, damping: Fraction | None, steps: int) -> Method:
         raise InputError(f"a damping fills in theta, but {method!r} gives one; leave out the one or the other")
     theta = (Fraction(steps) / (steps + damping)) ** (bare.k - 1)
     if exact(theta) is None:
-        raise InputError(f"damping {damping} makes theta too long a fraction on {steps} steps; use fewer digits")
+        raise InputError(f"damping {float(damping):g} makes theta too long a fraction on {steps} steps; round it")
     return parse(f"{method.strip()}{',' if ':' in method else ':'}theta={theta}")
 
 

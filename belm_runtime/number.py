@@ -23,3 +23,9 @@ def exact(text: object) -> Fraction | None:
         return Fraction(written)
     except (ValueError, ZeroDivisionError):
         return None
+
+
+def decimal(value: Fraction) -> str:
+    """The short decimal that equals a number, ``1.5``; where there is none the fraction, ``1/3``."""
+    written = f"{float(value):.12g}"
+    return written if Fraction(written) == value else str(value)

@@ -33,7 +33,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from belm_runtime.errors import InputError, unknown
-from belm_runtime.number import exact
+from belm_runtime.number import decimal, exact
 
 Value = Fraction | tuple[Fraction, ...]
 
@@ -76,7 +76,7 @@ class Parameter:
         if not (isinstance(value, tuple) and value and all(isinstance(one, Fraction) for one in value)):
             return False
         ends = (Fraction(0), *value, Fraction(1))
-        return all(a < b for a, b in pairwise(ends)) and "/" not in "".join(map(_decimal, value))
+        return all(a < b for a, b in pairwise(ends)) and "/" not in "".join(map(decimal, value))
 
 
 #: Every rule, and its parameters in the order in which they are written.
@@ -87,7 +87,9 @@ RULES: Mapping[str, Mapping[str, Parameter]] = {
     "bent": {
         "A": Parameter("0.12"), "B": Parameter("6"), "C": Parameter("0.75", "a decimal or a fraction ≥ 0", zero=True),
     },
-    "free": {"s": Parameter("0.03/0.3/0.85", "knots, decimals of up to 12 digits that increase between 0 and 1", knots=True)},
+    "free": {
+        "s": Parameter("0.03/0.3/0.85", "knots, decimals of up to 12 digits that increase between 0 and 1", knots=True),
+    },
 }  # fmt: skip
 
 
@@ -197,10 +199,4 @@ def _spelled(value: object) -> str:
     """A number or knots as they are written."""
     if isinstance(value, tuple):
         return "/".join(map(_spelled, value))
-    return _decimal(value) if isinstance(value, Fraction) else repr(value)
-
-
-def _decimal(value: Fraction) -> str:
-    """The short decimal that equals a number; where there is none the fraction."""
-    decimal = f"{float(value):.12g}"
-    return decimal if Fraction(decimal) == value else str(value)
+    return decimal(value) if isinstance(value, Fraction) else repr(value)

@@ -25,7 +25,7 @@ from typing_extensions import Self
 from belm_runtime.errors import InputError, unknown
 from belm_runtime.files import write
 from belm_runtime.frame import Frame
-from belm_runtime.number import exact
+from belm_runtime.number import decimal, exact
 from belm_runtime.spacing import RULES, Spacing
 
 FORMAT = "belm-design-1"
@@ -71,7 +71,7 @@ class Record:
                 raise InputError(f"{key} must be a text such as {_EXAMPLE[key]!r}, not {value!r}")
         damping = self.damping
         if damping is not None and not (isinstance(damping, Fraction) and 0 <= damping <= 1000):
-            shown = str(damping) if isinstance(damping, Fraction) else repr(damping)
+            shown = decimal(damping) if isinstance(damping, Fraction) else repr(damping)
             raise InputError(f"damping must be an exact number from 0 to 1000, or none at all, not {shown}")
         if self.start not in STARTS:
             raise _of("start", unknown("start", self.start, STARTS))
@@ -111,7 +111,7 @@ class Record:
         """
         if not str(path).endswith(ENDING):
             raise InputError(f"a design's file must end in {ENDING}, or no name would lead to it: not {str(path)!r}")
-        damping = None if self.damping is None else str(self.damping)
+        damping = None if self.damping is None else decimal(self.damping)
         content = {"format": FORMAT, **asdict(self), "damping": damping}
         return write(Path(path), (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
 

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from belm_runtime import placement
 from belm_runtime.errors import InputError
+from belm_runtime.free import MonotoneCubic
 from belm_runtime.schedule import Schedule
+from belm_runtime.spacing import RULES, Spacing
 
 WHOLE = ("leading", "trailing", "linspace")
 
@@ -171,6 +173,21 @@ def test_flow_power() -> None:
         ("ddpm", 10, {"spacing": "power:p=1/0"}, "p = 1/0 must be a decimal or a fraction > 0"),
         ("ddpm", 10, {"spacing": "power:p=-1"}, "p = -1 must be a decimal or a fraction > 0"),
         ("ddpm", 10, {"spacing": "logsnr:rho=5"}, "takes no parameter"),
+        ("ddpm", 10, {"spacing": "power:p=1,p=2"}, "gives a parameter twice"),
+        ("ddpm", 10, {"spacing": "karras:p=5"}, "must give rho and nothing else, as in 'karras:rho=5'"),
+        ("ddpm", 10, {"spacing": "karras:rho=0"}, "rho = 0 must be a decimal or a fraction > 0"),
+        ("ddpm", 10, {"spacing": "bent:A=0.1,B=6"}, "must give A, B, C and nothing else"),
+        ("ddpm", 10, {"spacing": "bent:A=6,B=6,C=0"}, "A must be below B"),
+        ("ddpm", 10, {"spacing": "bent:A=0.1,B=6,C=-1"}, "C = -1 must be a decimal or a fraction ≥ 0"),
+        ("ddpm", 10, {"spacing": "free"}, "must give s and nothing else, as in 'free:s=0.03/0.3/0.85'"),
+        ("ddpm", 10, {"spacing": "free:s=0.3/0.3"}, "s = 0.3/0.3 must be knots, decimals of up to 12 digits that"),
+        ("ddpm", 10, {"spacing": "free:s=0.3/0.2"}, "that increase between 0 and 1"),
+        ("flow", 10, {"spacing": "free:s=0/0.2"}, "that increase between 0 and 1"),
+        ("flow", 10, {"spacing": "free:s=0.2/1"}, "that increase between 0 and 1"),
+        ("flow", 10, {"spacing": "free:s=0.2/x"}, "s = 0.2/x must be knots"),
+        ("flow", 10, {"spacing": "free:s=0.2/"}, "s = 0.2/ must be knots"),
+        ("ddpm", 10, {"spacing": "designd"}, "unknown spacing 'designd'; did you mean 'designed'"),
+        ("ddpm", 10, {"spacing": "zzz"}, "karras, power, bent, free, designed, or the path of a design"),
         ("ddpm", 10, {"end": "last"}, "end must be 'zero' or 'first', not 'last'"),
         ("ddpm", 10, {"end": "first"}, "node 1 is at timestep 0 already"),
         ("sd15", 10, {"spacing": "karras", "end": "first"}, "node 1 is at timestep 0 already"),
@@ -237,3 +254,145 @@ def test_spacings_from_the_data_reach_zero_terminal_snr(spacing: str) -> None:
 def test_spacings_from_the_data_refuse_a_schedule_that_ends_before_they_start(spacing: str) -> None:
     with pytest.raises(InputError, match="starts at timestep 3"):
         Schedule.from_betas([0.1, 0.1], steps_offset=3).grid(5, spacing)
+
+
+#: What the spacing designed was before its parameters were data: sbar and timesteps of nodes 1 … 5.
+BEFORE = {
+    "sd15": (
+        [0.16651945086228295, 0.5231134603093287, 1.2932297133028425, 3.4078049347493575, 14.614641229333634],
+        [28.739947712533187, 179.3359747020891, 432.0392537690388, 705.4252985635237, 999.0],
+    ),
+    "flow:shift=3": (
+        [0.1620177963111407, 0.530100924801082, 1.4475355358877346, 4.675614122057186, np.inf],
+        [0.1394279819340727, 0.3464483395891005, 0.5914257483345203, 0.8238076129746573, 1.0],
+    ),
+}
+
+
+@pytest.mark.parametrize("preset", BEFORE)
+def test_designed_is_where_it_always_was(preset: str) -> None:
+    grid = Schedule.preset(preset).grid(5, "designed")
+    sbar, times = BEFORE[preset]
+    # The logarithm and exponential of another machine may round otherwise.
+    np.testing.assert_allclose(grid.sbar[1:], sbar, rtol=1e-14)
+    np.testing.assert_allclose(grid.timesteps[1:], times, rtol=1e-14)
+    assert grid.spacing == "designed" and grid == Schedule.preset(preset).grid(5, "bent:A=0.12,B=6,C=0.75")
+
+
+# ---- names ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        *((name, name) for name in ("leading", "trailing", "linspace", "logsnr", "karras", "power:p=1.5")),
+        ("karras:rho=7", "karras"), ("karras:rho=10/2", "karras:rho=5"), ("power:p=3/2", "power:p=1.5"),
+        ("power: p = 1/3", "power:p=1/3"), ("bent:C=.75,B=6,A=0.12", "bent:A=0.12,B=6,C=0.75"),
+        ("bent:A=1/3,B=1,C=0", "bent:A=1/3,B=1,C=0"), ("free:s=.1/0.50/85e-2", "free:s=0.1/0.5/0.85"),
+        ("free:s=0.000001/0.5", "free:s=1e-06/0.5"),
+    ],
+)  # fmt: skip
+def test_spacings_are_spelled_in_one_way(text: str, canonical: str) -> None:
+    spacing = Spacing.read(text)
+    assert str(spacing) == canonical and Spacing.read(canonical) == spacing and Spacing.read(spacing) is spacing
+    assert Spacing(spacing.name, spacing.parameters) == spacing
+
+
+def test_spacings_hold_exact_values_and_defaults() -> None:
+    assert Spacing("karras") == Spacing.read("karras:rho=7") and Spacing("karras")["rho"] == 7
+    assert Spacing.read("free:s=0.1/0.7")["s"] == (Fraction(1, 10), Fraction(7, 10))
+    assert set(RULES) == {"leading", "trailing", "linspace", "logsnr", "karras", "power", "bent", "free"}
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "message"),
+    [
+        ("bend", (), "unknown spacing 'bend'; did you mean 'bent'"),
+        ("power", (("p", 1.5),), "p = 1.5 must be a decimal"),
+        ("power", (("p", Fraction(10) ** 300),), "p = 1e.300 must be a decimal"),
+        ("free", (("s", (Fraction(1, 3),)),), "s = 1/3 must be knots, decimals"),
+        ("free", (("s", ()),), "s =  must be knots"),
+        ("bent", (("A", Fraction(1)),), "must give A, B, C"),
+    ],
+)
+def test_wrong_parameters_are_named(name: str, parameters: tuple, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Spacing(name, parameters)
+
+
+@pytest.mark.parametrize("rho", ["5", "1/2", "7"])
+def test_karras_with_another_exponent(rho: str) -> None:
+    grid = Schedule.preset("sd15").grid(9, f"karras:rho={rho}")
+    warped = [mpmath.mpf(float(sbar)) ** (1 / mpmath.mpf(float(Fraction(rho)))) for sbar in grid.sbar[1:]]
+    gaps = [after - before for before, after in pairwise(warped)]
+    assert all(abs(gap / gaps[0] - 1) < 1e-11 for gap in gaps)
+
+
+# ---- free ----------------------------------------------------------------------------------------------------------
+
+KNOTS = st.lists(st.integers(1, 999), min_size=1, max_size=8, unique=True).map(
+    lambda values: [Fraction(value, 1000) for value in sorted(values)]
+)
+SEVEN = "free:s=0.002/0.01/0.03/0.1/0.3/0.6/0.85"
+
+
+def exact_cubic(knots: list[Fraction], u: Fraction) -> Fraction:
+    """The monotone cubic in rational arithmetic, by its Bernstein coefficients."""
+    r = [Fraction(0), *knots, Fraction(1)]
+    rise = [b - a for a, b in pairwise(r)]
+    inner = [2 / (1 / a + 1 / b) for a, b in pairwise(rise)]
+    first, last = (max(Fraction(0), a + (a - b) / 2) for a, b in (rise[:2], rise[:-3:-1]))
+    slopes = [first, *inner, last]
+    j = min(int(u * len(rise)), len(rise) - 1)
+    t = u * len(rise) - j
+    points = [r[j], r[j] + slopes[j] / 3, r[j + 1] - slopes[j + 1] / 3, r[j + 1]]
+    while len(points) > 1:
+        points = [(1 - t) * a + t * b for a, b in pairwise(points)]
+    return points[0]
+
+
+@given(knots=KNOTS, u=st.lists(st.fractions(0, 1, max_denominator=10**4), min_size=1, max_size=20))
+def test_the_monotone_cubic_is_that_of_scipy_and_of_rational_arithmetic(knots: list, u: list) -> None:
+    interpolate = pytest.importorskip("scipy.interpolate")
+    own, at = MonotoneCubic(tuple(map(float, knots))), np.array([float(one) for one in u])
+    nodes = np.linspace(0, 1, len(knots) + 2)
+    theirs = interpolate.PchipInterpolator(nodes, [0.0, *map(float, knots), 1.0])(at)
+    np.testing.assert_allclose(own(at), theirs, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(own(at), [float(exact_cubic(knots, one)) for one in u], rtol=1e-10, atol=1e-15)
+
+
+@given(knots=KNOTS)
+def test_the_monotone_cubic_goes_through_its_knots_and_back(knots: list) -> None:
+    own, u = MonotoneCubic(tuple(map(float, knots))), np.linspace(0, 1, len(knots) + 2)
+    np.testing.assert_allclose(own(u), [0, *map(float, knots), 1], rtol=0, atol=1e-14)
+    assert (np.diff(own(np.linspace(0, 1, 1001))) > 0).all()
+    for r in map(float, knots):
+        assert own(np.array(own.inverse(r))) == pytest.approx(r, abs=1e-12)
+
+
+@pytest.mark.parametrize("preset", ["sd15", "ddpm", "cosine", "flow", "flow:shift=3"])
+@pytest.mark.parametrize("spacing", [SEVEN, "free:s=0.5", "free:s=0.9/0.95"])
+@pytest.mark.parametrize("steps", [1, 2, 7, 100, 800])
+def test_free_nodes_lie_on_the_cubic(preset: str, spacing: str, steps: int) -> None:
+    interpolate, optimize = pytest.importorskip("scipy.interpolate"), pytest.importorskip("scipy.optimize")
+    schedule = Schedule.preset(preset)
+    grid = schedule.grid(steps, spacing)
+    knots = [float(part) for part in spacing.partition("=")[2].split("/")]
+    cubic = interpolate.PchipInterpolator(np.linspace(0, 1, len(knots) + 2), [0.0, *knots, 1.0])
+    s = grid.sigma[1:] / (grid.alpha[1:] + grid.sigma[1:])
+    least = 1 / (1 + 999 / (3 if "shift" in preset else 1)) if "flow" in preset else float(schedule.steps_offset)
+    alpha, sigma = schedule.alpha_sigma(least)
+    floor = float(sigma / (alpha + sigma)) / s[-1]
+    first = 1 / steps
+    if steps > 1 and cubic(first) < floor:
+        assert (grid.alpha[1], grid.sigma[1]) == (alpha, sigma) and grid.timesteps[1] == least
+        first = optimize.brentq(lambda u: cubic(u) - floor, 0, 1, xtol=1e-15)
+    np.testing.assert_allclose(s / s[-1], cubic(np.linspace(first, 1, steps)), rtol=1e-9, atol=0)
+    last = schedule.domain[1]
+    assert grid.timesteps[-1] == last and (grid.alpha[-1], grid.sigma[-1]) == schedule.alpha_sigma(last)
+    assert grid.spacing == spacing
+
+
+def test_free_with_even_knots_is_even_in_the_flow_s_time() -> None:
+    grid = Schedule.preset("flow").grid(40, "free:s=0.25/0.5/0.75")
+    np.testing.assert_allclose(grid.sigma, Schedule.preset("flow").grid(40, "trailing").sigma, rtol=1e-14)
