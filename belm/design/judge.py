@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from belm_runtime.design import Design
 
 from belm.design import measure
 from belm.design.problems import FloatArray, Problem
+from belm_runtime.design import Design
 from belm_runtime.sampler import Sampler
 from belm_runtime.schedule import Schedule
 
@@ -44,6 +44,11 @@ class Judge:
         self.problems, self.settings = problems, settings()
         self._baseline = [Sampler(BASELINE, schedule.grid(n, USUAL)) for schedule, n in self.settings]
         self._cases: dict[tuple[Design, int], FloatArray] = {}
+
+    @property
+    def schedules(self) -> list[Schedule]:
+        """The schedules of the settings, each once."""
+        return list({schedule.name: schedule for schedule, _ in self.settings}.values())
 
     @cached_property
     def _certified(self) -> list[FloatArray]:

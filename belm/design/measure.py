@@ -9,8 +9,8 @@ The relations are the sampler's own, and `belm_runtime.recurrence.march` runs th
                         constant on the actual grid times the solution's derivative, all orders included
     growth              the largest product of step matrices with the slopes of data N(0, c²) in them: how much a
                         perturbation of the states can grow, parasitic modes included
-    slope noise         RMS response of x_0 to white noise in eps, independent from call to call: what errors of a network
-                        come to that are as rough as noise
+    slope noise         RMS response of x_0 to white noise in eps, independent from call to call: what a network's
+                        errors come to where they are as rough as noise
     error bound         growth · Σ |local errors|: no error on Gaussian data is larger, but for the start's
 """
 

@@ -2,10 +2,12 @@
 
     1  `budget` points are ranked by what is exact about them on Gaussian data, relative to O-BELM on the pipeline's
        usual grid: errors of generation and of the seed, the response to noise in the slopes, and in both directions
-       the bound growth · Σ |local errors| on the actual grid. Those whose rounding could grow beyond the limit in inversion (K in x, on every grid) are
-       dropped. Every cell gets its share, then the better half of the cells, and so on.
+       the bound growth · Σ |local errors| on the actual grid. Those whose rounding could grow beyond the limit in
+       inversion (K in x, on every grid) are dropped. Every cell gets its share, then the better half of the cells,
+       and so on.
     2  The best sixteenth, few of a kind, runs on the training mixtures at few steps; the best quarter of those in full.
-    3  Nelder and Mead's simplex goes on from the best three, each of another kind.
+    3  Nelder and Mead's simplex goes on from the best three, each of another kind, and then from the best of all with
+       its grid's nodes set free.
 
 The score on mixtures is the mean log ratio of generation errors, plus half that of seed errors of the neutral inverter,
 plus half the log ratio of generation errors that only one single case in forty exceeds (a case is one mixture in one
@@ -22,13 +24,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from belm_runtime.design import Design
 from scipy.optimize import minimize
 from scipy.stats import qmc
 
+from belm.design import space
 from belm.design.judge import Judge
 from belm.design.problems import training
 from belm.design.space import Cell
+from belm_runtime.design import Design
 from belm_runtime.errors import InputError
 
 Progress = Callable[[int, int, str], None]
@@ -107,7 +110,8 @@ class Search:
             raise InputError(f"budget = {budget} is too small: {len(cells)} cells of choices need at least {least}")
         self.cells, self.budget, self.seed, self._progress = cells, budget, seed, progress
         self._done, self._in_full = 0, budget // 64
-        self._whole = budget + _FEW * (budget // 16) + _FULL * (REFINED + 1) * self._in_full
+        rounds = 1 + REFINED + self._frees
+        self._whole = budget + _FEW * (budget // 16) + _FULL * rounds * self._in_full
         self.judge = Judge(training(seed))
 
     def run(self) -> Outcome:
@@ -124,6 +128,8 @@ class Search:
         full = [self._scored(found) for found in sorted(few, key=_by_few)[: self._in_full]]
         for start in _distinct(sorted(full, key=_by_score), REFINED):
             full += self._refine(start)
+        if self._frees:
+            full += self._refine(self._freed(min(full, key=_by_score)))
         full.sort(key=_by_score)
         seen = {(found.cell, found.point) for found in full}
         rest = [found for found in few if (found.cell, found.point) not in seen]
@@ -137,6 +143,19 @@ class Search:
         best = min(twins, key=self.judge.score)
         self._tell(self._whole, "")
         return Outcome(best, self.judge.score(best), self.judge.facts(best), (*full, *rest))
+
+    @property
+    def _frees(self) -> bool:
+        """Whether free grids are among the cells."""
+        return any(cell.spacing == "free" for cell in self.cells)
+
+    def _freed(self, found: Found) -> Found:
+        """The same method on a free grid through a design's own nodes, the mean over the schedules of their s."""
+        if found.cell.spacing == "free":
+            return found
+        grids = [found.design.grid(schedule, space.PIECES) for schedule in self.judge.schedules]
+        s = np.array([grid.sbar / (1 + grid.sbar) for grid in grids])
+        return Found(*space.freed(found.cell, found.point, (s / s[:, -1:]).mean(0)), math.inf)
 
     def _rank(self) -> list[Found]:
         """Points of every cell, then of the better half of the cells, and so on until the budget is spent."""

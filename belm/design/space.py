@@ -14,13 +14,14 @@ A point of a cell is a `Design`, its numbers rounded to what one would write dow
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import product
 
 import numpy as np
-from belm_runtime.design import Design
 from numpy.typing import NDArray
+
+from belm_runtime.design import Design
 
 FloatArray = NDArray[np.float64]
 Ranges = tuple[tuple[float, float], ...]
@@ -47,9 +48,9 @@ class Rule:
     write: Callable[[int, Sequence[float]], tuple[str, str | None]]
 
 
-def _short(value: float) -> str:
-    """Two digits, as a decimal."""
-    return np.format_float_positional(float(f"{value:.2g}"), trim="-")
+def _short(value: float, digits: int = 2) -> str:
+    """So many digits, as a decimal."""
+    return np.format_float_positional(float(f"{value:.{digits}g}"), trim="-")
 
 
 def _by_roots(k: int, numbers: Sequence[float]) -> tuple[str, None]:
@@ -86,7 +87,13 @@ def _free(numbers: Sequence[float]) -> str:
     """Knots whose steps in log(s + 0.03) are as exp(numbers)."""
     shares = np.cumsum(np.exp(numbers)) / np.exp(numbers).sum()
     s = _EVEN * ((1 + 1 / _EVEN) ** shares[:-1] - 1)
-    return "free:s=" + "/".join(_short(value) for value in s)
+    return "free:s=" + "/".join(_short(value, 4) for value in s)
+
+
+def pieces_of(s: FloatArray) -> tuple[float, ...]:
+    """The numbers of the free grid through shares s_0 = 0, …, s_K = 1: the inverse of how knots are made."""
+    steps = np.diff(np.log(s + _EVEN))
+    return tuple((np.log(steps) - np.log(steps).mean()).tolist())
 
 
 #: Spacings: the ranges of their numbers, and how they are written.
@@ -98,7 +105,7 @@ SPACINGS: dict[str, tuple[Ranges, Callable[[Sequence[float]], str]]] = {
     "power": (((1.0, 3.0),), lambda x: f"power:p={_short(x[0])}"),
     "karras": (((2.0, 12.0),), lambda x: f"karras:rho={_short(x[0])}"),
     "logsnr": ((), lambda x: "logsnr"),
-    "free": (((-1.0, 1.0),) * PIECES, _free),
+    "free": (((-2.0, 2.0),) * PIECES, _free),
 }
 #: The frames by name, and the range of log10 q where it is free.
 FRAMES = {"noise": "noise", "flow": "flow", "free": None}
@@ -136,6 +143,12 @@ class Cell:
         spacing = SPACINGS[self.spacing][1](rest)
         exact = None if damping is None else Fraction(damping)
         return Design("candidate", prefix + method, exact, frame, self.start, spacing, NEUTRAL)
+
+
+def freed(cell: Cell, point: Sequence[float], shares: FloatArray) -> tuple[Cell, tuple[float, ...]]:
+    """The cell and point of the same method on a free grid through the given shares of s at u = j/K."""
+    kept = len(cell.ranges) - len(SPACINGS[cell.spacing][0])
+    return replace(cell, spacing="free"), (*point[:kept], *pieces_of(shares))
 
 
 def cells(

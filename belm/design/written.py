@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from belm_runtime.design import Design
-
 from belm_runtime.errors import InputError
 from belm_runtime.files import write as write_bytes
 

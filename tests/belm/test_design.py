@@ -1,22 +1,18 @@
-"""`belm design`: its problems against independent networks, its measures against the sampler, its search by itself."""
+"""What `belm design` measures and on what: problems against independent networks, measures against the sampler."""
 
 from __future__ import annotations
 
-import json
 import math
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from belm.design import candidate, judged, measure, problems, search
+from belm.design import judged, measure, problems, search
 from belm_runtime import Sampler, Schedule
-from belm_runtime.errors import InputError
-from belm_runtime.methods import parse
 from belm_runtime.mixture import GaussianMixture, reference
 
 PROBLEMS = problems.training(3, batch=2)
@@ -101,41 +97,42 @@ def test_growth_with_slopes_bounds_what_a_perturbation_does() -> None:
     assert 1 < gap <= measure.growth(sampler, "inversion") * (1 + 1e-6)
 
 
-@pytest.mark.parametrize("shape", [(0.1, 5.0, 0.0), (0.2, 8.0, 1.5)])
-def test_a_candidate_s_grid_is_the_spacing_of_its_shape(shape: tuple) -> None:
-    design = candidate.Candidate("blend", 3, 1.0, 8.0, shape)
-    for schedule, steps in candidate.settings(steps=(7, 100)):
-        named = schedule.grid(steps, "bent:A={},B={},C={}".format(*shape))
-        assert np.allclose(design.grid(schedule, steps).sbar, named.sbar, rtol=1e-12)
-    assert design.method(50) == parse("designed", 50)
+def test_local_errors_are_what_the_solution_leaves_and_shrink_with_order() -> None:
+    schedule = Schedule.preset("sd15")
+    sampler = Sampler("blend:k=3", schedule.grid(20, "designed"))
+    gaussian = GaussianMixture([[0.0]], [0.2], [1.0], schedule)
+    x = np.sqrt((0.2 * sampler.grid.alpha) ** 2 + sampler.grid.sigma**2)
+    found = measure.local_errors(sampler)
+    for row in sampler.table.rows[3:]:  # type: ignore[union-attr]
+        assert row.A is not None and row.B is not None
+        eps = [gaussian.epsilon(torch.tensor([[x[row.i + j]]]), sampler.grid.alpha[row.i + j],
+                                sampler.grid.sigma[row.i + j]).item() for j in range(2)]  # fmt: skip
+        made = np.dot(row.A, x[row.i : row.i + 3]) + np.dot(row.B, eps)
+        assert found[row.i - 1, 1] == pytest.approx(x[row.i - 1] - made, abs=1e-12)
+    # Order 2: a local error is of third order, and their sum of second.
+    samplers = [Sampler("blend:k=3", schedule.grid(n, "designed")) for n in (50, 100)]
+    sums = [np.abs(measure.local_errors(each)).sum(0)[1] for each in samplers]
+    assert 3.5 < sums[0] / sums[1] < 4.6
 
 
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        (("adams", 3, 1.0, 1.0, (0.1, 1.0, 0.0)), "family"),
-        (("blend", 6, 1.0, 1.0, (0.1, 1.0, 0.0)), "k = 6"),
-        (("blend", 3, 1.0, 1.0, (1.0, 1.0, 0.0)), "0 < A < B"),
-        (("blend", 3, math.nan, 1.0, (0.1, 1.0, 0.0)), "q, damping and C"),
-        (("blend", 3, 1.0, 1.0, (0.1, 1.0, -1.0)), "q, damping and C"),
-    ],
-)
-def test_candidates_outside_the_space_are_refused(values: tuple, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        candidate.Candidate(*values)
+def test_error_bounds_bound_the_errors_of_main_rows() -> None:
+    schedule = Schedule.preset("ddpm")
+    for method in ("blend:k=3", "o-belm", "echo:k=4,theta=1"):
+        sampler = Sampler(method, schedule.grid(20, "designed"))
+        assert measure.gaussian_errors(sampler)[0].max() <= measure.error_bound(sampler, "sampling")
 
 
-def test_a_search_is_a_function_of_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "settings", lambda: candidate.settings(("ddpm",), (10,)))
-    monkeypatch.setattr(search, "training", lambda seed: problems.training(seed, guidance=(1.0,), batch=1)[:2])
-    told: list[tuple[int, int]] = []
-    space = search.Space("blend", 3, 1.0)
-    first = search.search(space, 16, 5, lambda done, whole, note: told.append((done, whole)))
-    again, other = search.search(space, 16, 5), search.search(space, 16, 6)
-    assert search.as_record(first) == search.as_record(again) != search.as_record(other)
-    assert told[-1][0] == told[-1][1] and all(a <= b for (a, _), (b, _) in pairwise(told))
-    assert first.score == min(score for _, score in first.tried)
-    assert all(row["amplification in inversion"] <= search.GROWTH_LIMIT for row in first.facts["settings"])
+def test_slope_noise_is_the_response_of_the_sampler() -> None:
+    schedule = Schedule.preset("sd15")
+    sampler = Sampler("blend:k=3", schedule.grid(12, "designed"))
+    gaussian = GaussianMixture([[0.0]], [0.2], [1.0], schedule)
+    noise, responses = torch.ones(1, 1, dtype=torch.float64), []
+    plain = sampler.sample(gaussian, noise).x
+    for call in range(12):
+        where = iter(np.arange(12) == call)
+        disturbed = sampler.sample(lambda x, t, where=where: gaussian(x, t) + float(next(where)), noise).x
+        responses.append((disturbed - plain).item())
+    assert measure.slope_noise(sampler)[1] == pytest.approx(math.sqrt(sum(r * r for r in responses)), rel=1e-6)
 
 
 def test_the_search_never_sees_what_judges() -> None:
@@ -183,38 +180,3 @@ def test_small_first_steps_are_compared_at_as_many_calls() -> None:
     overflowed = judged.at_equal_calls(small, "trailing", "open:k=3", "ddim")
     assert overflowed["digits", 1.0, "ddpm", 10] == 4 / judged.OVERFLOW
     assert judged.at_equal_calls(small, "leading", "open:k=3", "ddim") == {}
-
-
-def test_one_case_in_forty_weighs_in() -> None:
-    """The score of what it says: means of logs, and the quantile of single cases."""
-    judge = search.Judge(problems.training(1, guidance=(3.0,), batch=1)[:2])
-    design = candidate.Candidate("blend", 3, 1.0, 10.0, (0.1, 10.0, 1.0))
-    generation, seed = np.log(judge.ratios(design))
-    assert generation.shape == (8, 6)
-    beyond = sorted(generation.ravel())[-2:]
-    # 48 cases: the quantile lies between the two worst, at 0.975·47 = 45.825 of 47.
-    worst = sorted(generation.ravel())[45] + 0.825 * (beyond[0] - sorted(generation.ravel())[45])
-    assert judge.score(design) == pytest.approx(generation.mean() + seed.mean() / 2 + worst / 2)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--family", "belm"], "family"), (["--k", "1"], "--k 1"), (["--frame", "sideways"], "--frame 'sideways'"),
-        (["--frame", "-1"], "--frame '-1'"), (["--budget", "3"], "budget = 3"), (["--seed", "-1"], "--seed -1"),
-    ],
-)  # fmt: skip
-def test_wrong_calls_are_one_line_and_leave_nothing(run, tmp_path: Path, arguments: list[str], message: str) -> None:
-    out = tmp_path / "out"
-    result = run("design", *arguments, "--out", str(out))
-    assert result.code == 2 and message in result.err and len(result.err.strip().splitlines()) == 1
-    assert not out.exists()
-
-
-def test_the_command_writes_what_it_says(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "settings", lambda: candidate.settings(("ddpm",), (10,)))
-    monkeypatch.setattr(search, "training", lambda seed: problems.training(seed, guidance=(1.0,), batch=1)[:1])
-    result = run("design", "--budget", "16", "--out", str(tmp_path / "d"))
-    record = json.loads((tmp_path / "d" / "design.json").read_text())
-    assert result.code == 0 and record["asked"] == {"family": "blend", "k": 3, "frame": "flow", "budget": 16, "seed": 0}
-    assert f"m = {record['best']['damping']:g}" in result.out and len(record["settings"]) == 1
