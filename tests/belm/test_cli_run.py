@@ -8,6 +8,7 @@ import shutil
 import struct
 import warnings
 import zlib
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 
 from belm.cli.picture import montage, png
 from belm_runtime import Sampler, Schedule, State, digits
+from belm_runtime.design import Design
 
 SMALL = ["--steps", "10", "--num", "2"]
 
@@ -256,3 +258,44 @@ def test_png_is_the_montage():
     assert data[37:41] == b"IDAT"
     lines = np.frombuffer(zlib.decompress(data[41 : 41 + length]), np.uint8).reshape(140, 141)
     assert (lines[:, 0] == 0).all() and (lines[:, 1:] == pixels).all()
+
+
+# ---- designs -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def design(tmp_path) -> Path:
+    """A design's file in which frame and start are not those of its method."""
+    file = tmp_path / "own.json"
+    Design("own", "blend:k=3", Fraction(8), "q=1/2", "ddim", "free:s=0.02/0.1/0.5", "open:k=3").write(file)
+    return file
+
+
+def test_a_design_by_path_is_recorded_in_full_and_leads_back_without_its_file(design, tmp_path, run):
+    out = tmp_path / "run"
+    code, said, _ = run("sample", *SMALL, "--model", "digits", "--method", design, "--spacing", design, "--out", out)
+    record = json.loads((out / "run.json").read_text())
+    expected = {"method": "blend:k=3,theta=25/81", "frame": "q=1/2", "start": "ddim", "spacing": "free:s=0.02/0.1/0.5"}
+    assert code == 0 and expected.items() <= record.items() and "free:s=0.02/0.1/0.5" in said
+    grid = Schedule.preset("ddpm").grid(10, "free:s=0.02/0.1/0.5")
+    sampler = Sampler("blend:k=3,theta=25/81", grid, frame=0.5, start="ddim")
+    made = sampler.sample(digits.denoiser(dtype=torch.float64), grid.noise((2, 1, 8, 8), 0))
+    torch.testing.assert_close(State.load(out / "state.safetensors").x, made.x, rtol=0, atol=1e-12)
+    design.unlink()
+    assert inverted(run, "--state", out)["error"]["max"] < 1e-10
+
+
+def test_tables_take_a_design_and_what_is_said_over_it(design, run):
+    told = json.loads(run("table", design, "--spacing", design, "--steps", "6", "--format", "json").out)
+    otherwise = ("--frame", "flow", "--start", "adams")
+    said = json.loads(run("table", design, "--steps", "6", *otherwise, "--format", "json").out)
+    assert (told["method"], told["frame"], said["frame"]) == ("blend:k=3,theta=9/49", "q=1/2", "flow")
+    assert told["rows"][1]["b"][1] == 0 != said["rows"][1]["b"][1]
+
+
+def test_a_wrong_design_is_one_line(design, refused, tmp_path):
+    design.write_text(design.read_text().replace("ddim", "dim"))
+    for option in ("--method", "--spacing"):
+        refused("sample", *SMALL, option, design, "--out", tmp_path / "out", holds=("own.json", "start", "'ddim'"))
+    refused("table", tmp_path / "none.json", holds=("none.json", "No such file"))
+    assert not (tmp_path / "out").exists()

@@ -166,7 +166,7 @@ def test_out_follows_a_link_and_leaves_it(run, tmp_path):
         (["o-belm", "--schedule", "sd14"], ("'sd14'", "'sd15'")),
         (["o-belm", "--schedule", "ddpm:shift=2"], ("'ddpm'", "'shift'")),
         (["o-belm", "--spacing", "leeding"], ("'leeding'", "'leading'")),
-        (["o-belm", "--spacing", "power:p=0"], ("p must be", "> 0")),
+        (["o-belm", "--spacing", "power:p=0"], ("p = 0 must be", "> 0")),
         (["o-belm", "--steps", "0"], ("steps", "not 0")),
         (["o-belm", "--steps", "-5"], ("steps", "not -5")),
         (["o-belm", "--steps", "1001", "--spacing", "trailing"], ("1001", "1000")),

@@ -13,6 +13,7 @@ import pytest
 from belm.enclose import enclosures
 from belm_runtime import Grid, Schedule, coefficients
 from belm_runtime.amplification import amplification
+from belm_runtime.design import Design
 from belm_runtime.errors import InputError
 from belm_theory import balls
 
@@ -234,3 +235,11 @@ def test_progress_reaches_the_total():
     seen: list[tuple[int, int]] = []
     enclosures("o-belm", Schedule.preset("sd15").grid(9), progress=lambda done, total: seen.append((done, total)))
     assert seen == [(n, 32) for n in range(1, 33)]
+
+
+def test_a_design_brings_its_frame(tmp_path) -> None:
+    path = str(tmp_path / "own.json")
+    Design("own", "blend:k=3", Fraction(8), "q=1/2", "adams", "leading", "open:k=3").write(path)
+    grid = Schedule.preset("ddpm").grid(8)
+    assert enclosures(path, grid) == enclosures("blend:k=3,theta=0.25", grid, frame="q=1/2")
+    assert enclosures(path, grid, frame="flow") == enclosures("blend:k=3,theta=0.25", grid, frame="flow")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ diffusers = pytest.importorskip("diffusers")
 from diffusers.schedulers import AysSchedules  # noqa: E402
 
 from belm_runtime import InputError, Sampler, Schedule  # noqa: E402
+from belm_runtime.design import Design  # noqa: E402
 from belm_runtime.pipelines import BELMScheduler  # noqa: E402
 
 SD15: dict[str, Any] = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
@@ -204,6 +206,28 @@ def test_the_designed_pair_by_name(tmp_path: Path) -> None:
         assert scheduler.state.method == f"blend:k=3,theta={theta}"
         back = scheduler.inverse(scheduler.state)
         assert float((run(back, back.first) - noise()).abs().max()) < 1e-10
+
+
+def test_a_design_by_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = Design("own", "blend:k=3", Fraction(8), "q=1/2", "ddim", "free:s=0.02/0.1/0.5", "open:k=3")
+    own.write(tmp_path / "own.json")
+    monkeypatch.chdir(tmp_path)
+    BELMScheduler(**SD15, timestep_spacing="own.json", method="own.json").save_pretrained(tmp_path / "saved")
+    monkeypatch.chdir(tmp_path / "saved")
+    scheduler = BELMScheduler.from_pretrained(tmp_path / "saved")
+    # The method depends on N, so it stays the file, by its full path; the spacing needs no file.
+    assert (scheduler.config.method, scheduler.config.timestep_spacing) == (str(tmp_path / "own.json"), own.spacing)
+    scheduler.set_timesteps(10)
+    grid = Schedule.from_diffusers(ddim(**SD15)).grid(10, own.spacing)
+    expected = Sampler("blend:k=3,theta=25/81", grid, frame=0.5, start="ddim")
+    assert scheduler.sampler.grid == grid and (scheduler.sampler.table.b == expected.table.b).all()
+    run(scheduler, noise())
+    assert (scheduler.state.method, scheduler.state.frame) == ("blend:k=3,theta=25/81", "q=1/2")
+    back = scheduler.inverse(scheduler.state)
+    assert float((run(back, back.first) - noise()).abs().max()) < 1e-10
+    said = BELMScheduler(**SD15, method=str(tmp_path / "own.json"), frame="flow", start="adams")
+    said.set_timesteps(10)
+    assert (str(said.sampler.frame), said.sampler.table.start) == ("flow", "adams")
 
 
 def test_custom_timesteps() -> None:
