@@ -171,7 +171,8 @@ def frame_on(method: Method, grid: Grid, frame: Frame | str | float | None = Non
     """The frame a method runs in on a grid, its natural one by default.
 
     Raises:
-        InputError: an unknown frame, one that is not finite on this grid, or another than a two-register method's own.
+        InputError: an unknown frame, one that is not finite on this grid, another than a two-register method's own, or
+            the data frame for a method that needs positive steps.
     """
     chosen = method.frame if frame is None else Frame.parse(frame)
     if method.stages and chosen != method.frame:
@@ -181,6 +182,10 @@ def frame_on(method: Method, grid: Grid, frame: Frame | str | float | None = Non
         raise InputError(
             f"{method} in the noise frame needs alpha > 0, but this grid has alpha_N = 0 (sbar is infinite there); "
             f"{advice}"
+        )
+    if chosen.q is None and method.needs_positive_steps:
+        raise InputError(
+            f"{method} weighs the lengths of positive steps, and those of the data frame are negative; use frame='flow'"
         )
     if chosen.q is None and grid.sigma[0] == 0:
         raise InputError("the data frame needs sigma_0 > 0, but this grid has sigma_0 = 0; make it with end='first'")
