@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from belm_runtime import methods
-    from belm_runtime.amplification import AmplificationWarning, BareInversionWarning
+    from belm_runtime.amplification import AmplificationWarning, BareInversionWarning, UnstableWarning
     from belm_runtime.errors import InputError, NotFiniteError
     from belm_runtime.grid import Grid
     from belm_runtime.sampler import Sampler
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AmplificationWarning", "BareInversionWarning", "Grid", "InputError", "NotFiniteError", "Sampler", "Schedule",
-    "State", "coefficients", "methods",
+    "State", "UnstableWarning", "coefficients", "methods",
 ]  # fmt: skip
 
 _HOMES = {
     "AmplificationWarning": "amplification", "BareInversionWarning": "amplification", "Grid": "grid",
     "InputError": "errors", "NotFiniteError": "errors",
-    "Sampler": "sampler", "Schedule": "schedule", "State": "state", "coefficients": "table",
+    "Sampler": "sampler", "Schedule": "schedule", "State": "state", "UnstableWarning": "amplification",
+    "coefficients": "table",
 }  # fmt: skip
 
 

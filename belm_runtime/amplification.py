@@ -35,6 +35,10 @@ class BareInversionWarning(AmplificationWarning):
     """Inversion of a bare x_0 amplifies the error of its start; the message names the factor."""
 
 
+class UnstableWarning(UserWarning):
+    """Sampling itself amplifies errors: the method is not zero-stable; the message names the factor."""
+
+
 def step_matrices(table: Table | StageTable, coordinates: Literal["frame", "x"] = "frame") -> np.ndarray:
     """The homogeneous step maps in order of sampling, i = N-k+1 … 1 (EDICT: N … 1); shape (rows, k, k)."""
     if isinstance(table, StageTable):
@@ -114,6 +118,25 @@ def warn(factor: float, what: str, arithmetic: str, bare: bool) -> None:
             "open:k=3 inverts with little amplification"
         )
         warnings.warn(message, AmplificationWarning, stacklevel=5)
+
+
+def unstable(table: Table | StageTable) -> str | None:
+    """In words, why sampling amplifies errors: parasitic roots outside the unit circle, or a K above `WARN`.
+
+    Weights >= 0 and two-register schemes do not. Constant weights are judged by their roots, others by K alone.
+    """
+    if isinstance(table, StageTable):
+        return None
+    rows = np.asarray(table.a, dtype=float)[: max(0, table.grid.steps - table.k + 1)]
+    if (rows >= 0).all():
+        return None
+    factor = growth(step_matrices(table), "sampling").max(initial=1.0)
+    reason = f"sampling with {table.method} on this grid amplifies errors by up to {factor:.1e}"
+    if (rows == rows[0]).all():
+        root = np.abs(np.linalg.eigvals(companions(rows[:1]))).max()
+        # The root 1 belongs to every method; a double one would be off by the square root of rounding.
+        return f"{reason}: a parasitic root has modulus {root:.4g} > 1" if root > 1 + 1e-6 else None
+    return f"{reason}: it is not zero-stable there" if factor > WARN else None
 
 
 def _stage_matrices(table: StageTable, coordinates: str) -> np.ndarray:

@@ -79,6 +79,11 @@ class Method:
         return a[-1] != 0
 
     @property
+    def needs_positive_steps(self) -> bool:
+        """Whether the weights depend on the lengths of the steps, so that the rule is for positive ones."""
+        return self._family["lengths"]
+
+    @property
     def source(self) -> str:
         """Paper and equation."""
         return self._family["source"]
@@ -167,7 +172,14 @@ def make(family: str, /, **values: Number) -> Method:
         if name not in declared:
             allowed = ", ".join(declared) or "none"
             raise InputError(f"method {family!r} has no parameter {name!r}; it has: {allowed}")
-    return Method(family, tuple((name, _checked(family, p, values.get(name))) for name, p in declared.items()))
+    checked: dict[str, Fraction] = {}
+    for name, p in declared.items():
+        shape, size = next(iter(checked.items()), ("", Fraction(0)))  # the shape is declared first
+        if p["since"] <= size:
+            checked[name] = _checked(family, p, values.get(name))
+        elif name in values:
+            raise InputError(f"method {family!r} with {shape} = {size} has no {name}")
+    return Method(family, tuple(checked.items()))
 
 
 def _checked(family: str, parameter: Mapping[str, Any], given: Number | None) -> Fraction:

@@ -9,6 +9,7 @@ The sampler says what is to be run, in which order and on what; `Floats` or `Exa
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -17,7 +18,14 @@ from typing import overload
 import numpy as np
 import torch
 
-from belm_runtime.amplification import AmplificationWarning, BareInversionWarning, amplification, amplification_along
+from belm_runtime.amplification import (
+    AmplificationWarning,
+    BareInversionWarning,
+    UnstableWarning,
+    amplification,
+    amplification_along,
+    unstable,
+)
 from belm_runtime.amplification import warn as warn_of
 from belm_runtime.arithmetic import ARITHMETIC, Integer, read_arithmetic
 from belm_runtime.assignment import named
@@ -41,7 +49,7 @@ from belm_runtime.state import State
 from belm_runtime.table import Table, coefficients
 from belm_runtime.watched import Watched, declare
 
-__all__ = ["ARITHMETIC", "AmplificationWarning", "BareInversionWarning", "Sampler"]
+__all__ = ["ARITHMETIC", "AmplificationWarning", "BareInversionWarning", "Sampler", "UnstableWarning"]
 
 GRADIENTS = ("reversible", "autograd")
 
@@ -124,6 +132,8 @@ class Sampler:
         """
         if gradient not in (None, *GRADIENTS):
             raise unknown("gradient", gradient, GRADIENTS)
+        if self._unstable:
+            warnings.warn(self._unstable, UnstableWarning, stacklevel=2)
         if gradient == "reversible":
             return self._differentiable(model, x, stop, wrt)
         if wrt is not None:
@@ -247,6 +257,10 @@ class Sampler:
     @cached_property
     def _growth(self) -> np.ndarray:
         return amplification_along(self.table, "inversion", "x")
+
+    @cached_property
+    def _unstable(self) -> str | None:
+        return unstable(self.table)
 
     def entry(self, x: torch.Tensor | State, node: int, downwards: bool) -> tuple[list[torch.Tensor], list[int]]:
         """The states to start from and their nodes, in the sampler's arithmetic and its own memory.

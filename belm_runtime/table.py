@@ -175,7 +175,8 @@ def on_grid(
     """The method that is named, and the frame it runs in on a grid: a design's, or the natural one by default.
 
     Raises:
-        InputError: unknown names; a frame that is not finite on this grid, or another than a two-register method's own.
+        InputError: unknown names; a frame that is not finite on this grid, another than a two-register method's own, or
+            the data frame for a method that needs positive steps.
     """
     design = designs.find(method)
     if frame is None and design is not None:
@@ -189,6 +190,10 @@ def on_grid(
         raise InputError(
             f"{method} in the noise frame needs alpha > 0, but this grid has alpha_N = 0 (sbar is infinite there); "
             f"{advice}"
+        )
+    if chosen.q is None and method.needs_positive_steps:
+        raise InputError(
+            f"{method} weighs the lengths of positive steps, and those of the data frame are negative; use frame='flow'"
         )
     if chosen.q is None and grid.sigma[0] == 0:
         raise InputError("the data frame needs sigma_0 > 0, but this grid has sigma_0 = 0; make it with end='first'")

@@ -6,7 +6,7 @@ its parameters. `belm generate` does the rest.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -18,6 +18,7 @@ from belm_theory.grid import steps, weights
 from belm_theory.maximal import maximal_order
 from belm_theory.method import Method, Relation, Stage, TwoRegister
 from belm_theory.quadrature import slope_weights
+from belm_theory.quotient import factored
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Parameter:
         high: largest value.
         default: taken when the method string leaves the parameter out; None if it must be given.
         open_low: whether `low` itself is refused.
+        since: the smallest shape whose members have it, e.g. 4 for a_4.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Parameter:
     high: int
     default: sp.Rational | None
     open_low: bool = False
+    since: int = 0
 
     def check(self, value: sp.Expr) -> sp.Rational:
         """The value as an exact rational, or a ValueError that names the range."""
@@ -65,6 +68,8 @@ class Family:
         build: makes the method from its parameters, integers for shapes and expressions for the rest.
         source: paper and equation, or textbook name.
         theorem: the statement that the generated coefficients rest on.
+        lengths: whether the weights depend on the lengths of the steps, not on their ratios alone; such a rule is for
+            frames with positive steps.
     """
 
     name: str
@@ -73,6 +78,7 @@ class Family:
     build: Callable[..., Method]
     source: str
     theorem: str
+    lengths: bool = False
 
     def __call__(self, **values: Expr) -> Method:
         """The member with the given parameter values; symbols stay where none is given."""
@@ -84,9 +90,18 @@ class Family:
             if p.name not in values:
                 raise ValueError(f"{self.name} needs {p.name}, a whole number in [{p.low}, {p.high}]")
         shape = {p.name: int(p.check(values[p.name])) for p in whole}
-        free = {p.name: p.check(values[p.name]) for p in self.parameters if p.symbol and p.name in values}
-        symbolic = {p.name: p.symbol for p in self.parameters if p.symbol and p.name not in values}
+        own = {p.name for p in self.own(shape)}
+        if absent := sorted(set(values) - own):
+            (size,) = shape.items()
+            raise ValueError(f"{self.name} with {size[0]} = {size[1]} has no {absent[0]}")
+        real = [p for p in self.parameters if p.symbol and p.name in own]
+        free = {p.name: p.check(values[p.name]) for p in real if p.name in values}
+        symbolic = {p.name: p.symbol for p in real if p.name not in values}
         return _build(self.build, *sorted({**shape, **free, **symbolic}.items()))
+
+    def own(self, shape: Mapping[str, sp.Rational | int]) -> tuple[Parameter, ...]:
+        """The parameters that members of a shape have."""
+        return tuple(p for p in self.parameters if p.since <= max(shape.values(), default=0))
 
     def shapes(self) -> tuple[dict[str, sp.Rational], ...]:
         """All integer-parameter choices: one generated function each."""
@@ -148,6 +163,27 @@ def echo(k: int, theta: Expr) -> Relation:
     return interpolatory(f"echo:k={k},theta={theta}", FLOW, tuple(a), parameters=free)
 
 
+def damped(k: int, m: Expr) -> Relation:
+    """A blend whose theta follows the step: theta = 1/(1 + m·(h_2 + … + h_k)), so that m = 0 is open BELM.
+
+    X_{i-1} = X_i - theta·(X_i - X_{i+k-1}): what is damped is a difference over the length h_2 + … + h_k, and by how
+    much is proportional to this length. So the inverse amplifies by a factor that the whole length of the grid bounds,
+    however many steps it has (derivations/damped_inversion_is_bounded.py).
+    """
+    theta = 1 / (1 + m * sum(steps(k)[1:]))
+    a = (1 - theta, *(sp.Integer(0),) * (k - 2), theta)
+    free = (m,) if isinstance(m, sp.Symbol) else ()
+    return interpolatory(f"damped:k={k},m={m}", FLOW, tuple(map(factored, a)), parameters=free)
+
+
+def any_weights(k: int, **given: Expr) -> Relation:
+    """Constant weights a_2 … a_k; consistency leaves a_1 = 1 - a_2 - … - a_k."""
+    rest = tuple(given[f"a{j}"] for j in range(2, k + 1))
+    free = tuple(weight for weight in rest if isinstance(weight, sp.Symbol))
+    written = ",".join(f"a{j}={weight}" for j, weight in enumerate(rest, 2))
+    return interpolatory(f"weights:k={k},{written}", FLOW, (1 - sp.Add(*rest), *rest), parameters=free)
+
+
 def bdia(gamma: Expr) -> Relation:
     """BDIA: a = (1 - g, g) with g = gamma·w_{i+1}/w_{i-1}, in every frame (alpha ratios in the noise frame)."""
     w = weights(2)
@@ -188,8 +224,13 @@ def _real(name: str, low: int, high: int, default: str, *, open_low: bool) -> Pa
     return Parameter(name, sp.Symbol(name, positive=True), low, high, sp.Rational(default), open_low)
 
 
+def _weight(j: int) -> Parameter:
+    return Parameter(f"a{j}", sp.Symbol(f"a{j}", real=True), -8, 8, sp.Integer(0), since=j)
+
+
 _K = Parameter("k", None, 2, 5, None)
 _M = Parameter("m", None, 1, 4, None)
+_DAMPING = Parameter("m", sp.Symbol("m", nonnegative=True), 0, 64, sp.Integer(8))
 
 FAMILIES: dict[str, Family] = {
     family.name: family
@@ -210,6 +251,11 @@ FAMILIES: dict[str, Family] = {
                "a = (1 - theta, 0, …, 0, theta); b integrates f exactly for degree <= k - 2."),
         Family("echo", (_K, _real("theta", 0, 1, "0.8", open_low=True)), FLOW, echo, "this project",
                "a = (1, 0, …, 0, -theta, theta); b integrates f exactly for degree <= k - 2."),
+        Family("damped", (_K, _DAMPING), FLOW, damped, "this project",
+               "a = (1 - theta, 0, …, 0, theta), theta = 1/(1 + m (h_2 + … + h_k)); b integrates f exactly for degree "
+               "<= k - 2.", lengths=True),
+        Family("weights", (_K, *(_weight(j) for j in range(2, 6))), FLOW, any_weights, "this project",
+               "any constant a with sum 1; b integrates f exactly for degree <= k - 2."),
         Family("adams", (_M,), FLOW, adams, "Adams–Bashforth; Hairer, Nørsett, Wanner, III.1 and III.5",
                "a = (1, 0, …, 0); b integrates f exactly for degree <= m - 1."),
         Family("belm", (_K,), NOISE, belm, "BELM, A.4 and A.5",

@@ -36,7 +36,7 @@ class Derivation:
         order: on every grid.
         order_smooth: on smooth grids.
         error: the leading local error; None for a two-register scheme.
-        invertible: whether it runs backwards on every grid, parameters in (0, 1].
+        invertible: whether it runs backwards on every grid, for all values of its parameters.
         inverse: the inverse relation; None if there is none, or for a two-register scheme.
         stability: verdicts by direction.
     """
@@ -69,6 +69,8 @@ def derive(family: str, frame: Frame | None = None, **values: str) -> Derivation
     if isinstance(method, TwoRegister):
         if frame not in (None, NOISE):
             raise ValueError(f"{family} is written in the noise frame only")
+    elif frame is not None and frame.is_data and rule.lengths:
+        raise ValueError(f"{family} is for positive steps, and those of the data frame are negative")
     elif frame is not None:
         method = replace(method, frame=frame)
     written = ",".join(f"{name}={value}" for name, value in values.items())

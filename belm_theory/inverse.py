@@ -26,7 +26,7 @@ class Inverse:
 
 
 def invertible(method: Method) -> Verdict:
-    """Whether the method can be run backwards on every grid, parameters in (0, 1]."""
+    """Whether the method can be run backwards on every grid, for all values of its parameters."""
     if isinstance(method, TwoRegister):
         return _stages_invertible(method)
     last = method.a[-1]

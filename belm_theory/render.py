@@ -99,7 +99,7 @@ def _of_relation(found: Derivation, method: Relation) -> Sections:
         Line(f"{zeros} = 0 for all steps", f"{zeros} = 0"),
         _equation(f"E_{p + 1}", f"E_{{{p + 1}}}", residual(method, p + 1)),
     ]  # fmt: skip
-    back = [Line(f"{found.invertible.outcome}; {found.invertible.witness}{_where(method)}")]
+    back = [Line(f"{found.invertible.outcome}; {found.invertible.witness}{_where(found)}")]
     if found.inverse:
         states = [(f"c_{j}", j) for j in range(k)]
         back += [_sum(k, states, "d", k), *_numbered("c", 0, found.inverse.c), *_numbered("d", 1, found.inverse.d)]
@@ -163,8 +163,11 @@ def _assignments(stages: Iterable[Stage]) -> list[Line]:
     return lines
 
 
-def _where(method: Relation) -> str:
-    return f", {', '.join(p.name for p in method.parameters)} in (0, 1]" if method.parameters else ""
+def _where(found: Derivation) -> str:
+    """The ranges that a sign was decided for."""
+    ranges = [f"{p.name} in {'(0, 1]' if p.is_positive else parameter_range(found.family, p.name)}"
+              for p in found.method.parameters if p.is_nonnegative]  # fmt: skip
+    return f", {', '.join(ranges)}" if ranges else ""
 
 
 def _sum(left: int, states: list[tuple[str, int]], slope: str, k: int) -> Line:

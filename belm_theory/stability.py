@@ -7,6 +7,8 @@ k states. A method is zero-stable on a family of grids if the products R_m … R
   norm 1 and K = 1, on the very grids where the inequality holds, constant weights or not.
 - Constant weights: products are powers, and the classical root condition on rho(z) = z^k - Σ a_j z^{k-j} decides:
   by exact root counts, or with parameters by Schur–Cohn minors in their open range and again at its end.
+- Weights that depend on the lengths of the steps: where the absolute values of a step's weights sum to 1 + e with e
+  linear in the steps, a product is at most Π(1 + e) <= exp(Σ e), which the length of the grid bounds.
 - Two steps: with d_i = X_i - X_{i+1} one has d_{i-1} = -g_i d_i, g = a_2, so the products of g and their alternating
   partial sums decide (`belm_theory.two_step`). For O-BELM g_i = (h_i/h_{i+1})² and the products telescope to
   (h_m/h_{n+1})². Bounded products alone are not enough: on steps 1, 2, 1, 2, … they are bounded and the alternating
@@ -51,18 +53,21 @@ def zero_stable(method: Method, direction: Direction = "sampling") -> Verdict:
     """Whether the method is zero-stable, in the given direction, by what holds for all grids at once.
 
     Returns:
-        proved: on every grid; refuted: on no grid with uniform steps, or not invertible; undecided: it depends on the
-        grid, with the condition under which K = 1 (the derivations decide for families of grids).
+        proved: on every grid, with K at most a function of its length where the witness says so; refuted: on no grid
+        with uniform steps, or not invertible; undecided: it depends on a parameter, or on the grid, with the condition
+        under which K = 1 (the derivations decide for families of grids).
     """
     if isinstance(method, TwoRegister):
         return _two_register(method, direction)
-    if direction == "inversion" and invertible(method).outcome != "proved":
-        return refuted("not invertible")
+    if direction == "inversion" and (back := invertible(method)).outcome != "proved":
+        return refuted("not invertible") if back.outcome == "refuted" else back
     weights = homogeneous_weights(method, direction)
     if all(_is_nonnegative(w, method.parameters) for w in weights):
         return proved("weights >= 0 with sum 1: K = 1")
     if method.has_constant_weights:
         return _root_condition(weights, method.parameters)
+    if (excess := _linear_excess(weights, method)) is not None:
+        return proved(f"the absolute values of a step's weights sum to 1 + {excess}: K <= exp(its sum over the grid)")
     uniform = method.at(**{s.name: sp.Integer(1) for s in (*method.h, *method.w)})
     if not uniform.parameters:
         count = count_roots(characteristic(uniform, direction))
@@ -73,16 +78,28 @@ def zero_stable(method: Method, direction: Direction = "sampling") -> Verdict:
     return undecided(f"depends on the grid; K = 1 where {text}")
 
 
+def _linear_excess(weights: tuple[sp.Expr, ...], method: Relation) -> sp.Expr | None:
+    """Σ|weights| - 1 if it is linear in the steps, so that its sum over a grid is at most a multiple of the length."""
+    signs = [sign(weight, method.parameters) for weight in weights]
+    if method.w or None in signs:
+        return None
+    excess = sp.factor(sp.Add(*(s * weight for s, weight in zip(signs, weights, strict=True))) - 1)
+    numerator, denominator = sp.fraction(excess)
+    if denominator.free_symbols or not sp.Poly(numerator, *method.h).is_homogeneous:
+        return None
+    return excess if sp.Poly(numerator, *method.h).total_degree() == 1 else None
+
+
 def _is_nonnegative(weight: sp.Expr, parameters: tuple[sp.Symbol, ...]) -> bool:
     decided = sign(weight, parameters)
     return decided is not None and decided >= 0
 
 
 def _root_condition(weights: tuple[sp.Expr, ...], parameters: tuple[sp.Symbol, ...]) -> Verdict:
-    """Dahlquist's condition on rho = (z - 1)·q for constant weights, for all parameters in (0, 1].
+    """Dahlquist's condition on rho = (z - 1)·q for constant weights, for all values of the parameters.
 
-    Where a parameter is below 1 the roots of q have to lie inside; where it is 1 they may lie on the circle, so that
-    end is decided on its own. The products of roots (Vieta) refute first, for they give the simpler witness.
+    Where a parameter in (0, 1] is below 1 the roots of q have to lie inside; where it is 1 they may lie on the circle,
+    so that end is decided on its own. The products of roots (Vieta) refute first, for they give the simpler witness.
     """
     rho = [sp.Integer(1), *(-weight for weight in weights)]
     if not parameters:
@@ -95,7 +112,7 @@ def _root_condition(weights: tuple[sp.Expr, ...], parameters: tuple[sp.Symbol, .
     below = inside(sp.Poly(list(accumulate(rho[:-1])), Z), parameters)
     if below.outcome == "refuted":
         return below
-    for parameter in parameters:
+    for parameter in (p for p in parameters if p.is_positive):
         rest = tuple(p for p in parameters if p != parameter)
         end = _root_condition(tuple(weight.subs(parameter, 1) for weight in weights), rest)
         if end.outcome == "refuted":

@@ -29,6 +29,8 @@ from belm_runtime.table import Table, coefficients
 STATES, SLOPES = 5, 4
 SOLVER = "dpm-solver++(2m)"
 _EQUAL = {("adams", 1), ("belm", 2)}  # ddim and o-belm
+#: Families that are no lines: not affine in m, and of several parameters.
+_NO_LINES = {"damped", "weights"}
 
 
 @dataclass(frozen=True)
@@ -153,9 +155,9 @@ def lines(grid: Grid, prediction: str) -> Iterator[Line]:
 
 
 def _members(value: Fraction | None = None) -> Iterator[Method]:
-    """One member of each family and shape, real parameters at the given value; two-register schemes are left out."""
+    """One member of each family and shape, real parameters at the given value; schemes and no lines are left out."""
     for family, facts in FAMILIES.items():
-        if facts["stages"]:
+        if facts["stages"] or family in _NO_LINES:
             continue
         real = {p["name"]: value for p in facts["parameters"] if not p["whole"] and value is not None}
         shapes = [p for p in facts["parameters"] if p["whole"]]

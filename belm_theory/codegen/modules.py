@@ -44,6 +44,8 @@ LISTED: tuple[tuple[str, dict[str, str]], ...] = (
     *(("open", {"k": str(k)}) for k in range(2, 6)),
     *(("blend", {"k": str(k), "theta": "0.8"}) for k in range(2, 6)),
     *(("echo", {"k": str(k), "theta": theta}) for k in (3, 4) for theta in ("0.8", "1")),
+    *(("damped", {"k": str(k), "m": "8"}) for k in range(2, 6)),
+    ("weights", {"k": "2", "a2": "0.9"}), ("weights", {"k": "3", "a2": "0.1", "a3": "0.8"}),
     *(("adams", {"m": str(m)}) for m in range(1, 5)),
     *(("belm", {"k": str(k)}) for k in range(2, 6)),
 )  # fmt: skip
@@ -183,9 +185,10 @@ def _describe(family: Family) -> dict[str, object]:
         "frame": frame_name(family.frame),
         "parameters": tuple(
             {"name": p.name, "whole": p.symbol is None, "low": p.low, "high": p.high, "open_low": p.open_low,
-             "default": None if p.default is None else str(p.default)}
+             "since": p.since, "default": None if p.default is None else str(p.default)}
             for p in family.parameters
         ),
+        "lengths": family.lengths,
         "members": members,
         "stages": tuple((stage.target, tuple(operand for operand, _ in stage.terms)) for stage in scheme),
         "source": family.source,

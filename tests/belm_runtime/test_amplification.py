@@ -13,12 +13,23 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from belm_runtime import AmplificationWarning, BareInversionWarning, Grid, Sampler, Schedule, coefficients
+from belm_runtime import (
+    AmplificationWarning,
+    BareInversionWarning,
+    Grid,
+    Sampler,
+    Schedule,
+    UnstableWarning,
+    coefficients,
+)
 from belm_runtime.amplification import amplification, amplification_along, step_matrices
 
 METHODS = ["o-belm", "bdia:gamma=0.5", "bdia:gamma=1", "open:k=2", "open:k=3", "open:k=5", "blend:k=2", "blend:k=3"]
 METHODS += ["blend:k=4,theta=0.6", "belm:k=3", "edict", "edict:p=0.7"]
+METHODS += ["damped:k=2", "damped:k=3", "weights:k=3,a2=-0.4,a3=-0.3"]
 DIRECTIONS = ["sampling", "inversion"]
 
 
@@ -218,6 +229,42 @@ def test_the_neutral_methods_never_warn(method: str) -> None:
     for name, spacing in (("ddpm", "leading"), ("sd15", "trailing")):
         sampler = Sampler(method, Schedule.preset(name).grid(100, spacing))
         assert not warned(sampler, sampler.grid.noise((1, 2), 0))
+
+
+def said(method: str, steps: int) -> list[str]:
+    """What sampling with a method warns of."""
+    sampler = Sampler(method, Schedule.preset("ddpm").grid(steps))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        sampler.sample(zero, sampler.grid.noise((1, 2), 0))
+    assert {w.category for w in caught} <= {UnstableWarning}
+    return [str(w.message) for w in caught]
+
+
+@given(
+    modulus=st.sampled_from([Fraction(n, 20) for n in (4, 12, 18, 19, 21, 22, 26, 30)]),
+    sign=st.sampled_from([-1, 1]),
+    other=st.fractions(Fraction(-9, 10), Fraction(9, 10), max_denominator=10),
+)
+def test_sampling_warns_of_a_root_outside_the_unit_circle_and_names_it(
+    modulus: Fraction, sign: int, other: Fraction
+) -> None:
+    # (z - 1)(z - r)(z - other): c_1 = -(r + other), c_2 = r·other; a_2 = c_1 - c_2, a_3 = c_2.
+    r = sign * modulus
+    found = said(f"weights:k=3,a2={-(r + other) - r * other},a3={r * other}", 12)
+    assert len(found) == (modulus > 1)
+    assert all(f"a parasitic root has modulus {float(modulus):.4g} > 1" in message for message in found)
+
+
+def test_sampling_with_maximal_order_belm_warns_by_its_constant_on_the_grid() -> None:
+    (message,) = said("belm:k=3", 30)
+    factor = amplification(coefficients("belm:k=3", Schedule.preset("ddpm").grid(30)), "sampling", "frame")
+    assert f"up to {factor:.1e}: it is not zero-stable there" in message and factor > 1e5
+
+
+@pytest.mark.parametrize("method", ["o-belm", "echo:k=4,theta=1", "damped:k=4", "edict", "weights:k=3,a2=1"])
+def test_sampling_with_a_zero_stable_method_does_not_warn(method: str) -> None:
+    assert said(method, 100) == []
 
 
 def test_approximate_inversion_does_not_warn() -> None:

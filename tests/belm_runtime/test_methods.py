@@ -45,7 +45,21 @@ def test_decimals_are_read_as_exact_fractions(text: str, value: Fraction) -> Non
     assert parse(text).parameters[-1][1] == value
 
 
+@given(k=st.integers(2, 5), data=st.data())
+def test_weights_survive_their_string_at_every_k(k: int, data: st.DataObject) -> None:
+    numbers = st.fractions(-8, 8, max_denominator=10**4)
+    values = {f"a{j}": data.draw(numbers) for j in range(2, k + 1)}
+    method = make("weights", k=k, **values)
+    assert parse(str(method)) == method and method.k == k
+    a, _ = method.coefficients(STEPS, WEIGHTS, Fraction)
+    assert a == (1 - sum(values.values()), *values.values())
+    assert method.has_inverse == (values[f"a{k}"] != 0)
+
+
 def test_defaults_are_filled_in_where_there_are_any() -> None:
+    assert str(parse("damped:k=3")) == "damped:k=3,m=8"
+    assert str(parse("weights:k=3,a3=0.4")) == "weights:k=3,a2=0,a3=0.4"
+    assert str(parse("weights:a4=-1/3,k=4")) == "weights:k=4,a2=0,a3=0,a4=-1/3"
     assert str(parse("edict")) == "edict:p=0.93" and str(parse("bdia")) == "bdia:gamma=0.5"
     assert str(parse("blend:k=3")) == "blend:k=3,theta=0.8"
     assert methods.read("blend:k=3") == ("blend", {"k": "3"})
@@ -68,6 +82,13 @@ def test_defaults_are_filled_in_where_there_are_any() -> None:
         ("blend:k=3,theta=1.0001", "theta = 1.0001 is outside"),
         ("edict:p=0", r"p = 0 is outside its range; it must be in \(0, 1\]"),
         ("bdia:gamma=-0.1", r"gamma = -0.1 is outside its range; it must be in \[0, 1\]"),
+        ("weights:k=3,a4=0", "'weights' with k = 3 has no a4$"),
+        ("weights:k=3,a1=0", "'weights' has no parameter 'a1'; it has: k, a2, a3, a4, a5"),
+        ("weights:a2=1", "'weights' needs k, a whole number from 2 to 5"),
+        ("weights:k=6,a6=1", "has no parameter 'a6'"),
+        ("weights:k=3,a3=-9", r"a3 = -9 is outside its range; it must be in \[-8, 8\]"),
+        ("damped:k=3,m=64.5", r"m = 64.5 is outside its range; it must be in \[0, 64\]"),
+        ("damped:m=8", "'damped' needs k"),
         ("bdia:gamma=half", "gamma = 'half' is not a number"),
         ("bdia:gamma=nan", "gamma = 'nan' is not a number"),
         ("bdia:gamma=1/0", "gamma = '1/0' is not a number"),

@@ -22,7 +22,8 @@ from belm_runtime.recurrence import Relation, combine, downward, march, march_st
 
 FRAMES: list[Any] = ["noise", "flow", "data", Fraction(1, 2)]
 FAMILIES = ["open:k={}", "blend:k={},theta=2/3", "belm:k={}"]
-METHODS = ["o-belm", "bdia:gamma=0.5", "bdia:gamma=1", *(f.format(k) for f in FAMILIES for k in (2, 3, 4, 5))]
+METHODS = ["weights:k=2,a2=-3", "weights:k=5,a3=2,a5=1/7", "damped:k=2", "damped:k=4,m=3/2"]
+METHODS += ["o-belm", "bdia:gamma=0.5", "bdia:gamma=1", *(f.format(k) for f in FAMILIES for k in (2, 3, 4, 5))]
 
 levels = st.fractions(Fraction(1, 5), 2, max_denominator=5)
 
@@ -51,6 +52,8 @@ def run(relations: list[Relation], states: list[Any], slopes: list[Any], keep: i
 @pytest.mark.parametrize("method", METHODS)
 def test_inversion_gives_the_identical_fractions_back(method: str, grid: Grid, seed: Fraction, turn: int) -> None:
     for frame, prediction in zip(FRAMES, PREDICTIONS[turn:] + PREDICTIONS[:turn], strict=True):
+        if frame == "data" and method.startswith("damped"):
+            continue  # its steps are negative there; see test_table
         table = coefficients(method, grid, frame=frame)
         A, B = (array.tolist() for array in table.x_form(prediction))
         n, k = grid.steps, table.k

@@ -183,6 +183,52 @@ def test_echo_is_adams_bashforth_and_its_mirror_image(k: int, bashforth: list[in
     assert [a for a in echo.a if a != 0] == ([1 - theta, theta] if k == 2 else [1, -theta, theta])
 
 
+def lagrange_weights(a: list[Fraction], h: list[Fraction]) -> list[Fraction]:
+    """Slope weights from a rational linear solve: exact on 1, s, …, s^{k-1}, nodes measured from s_0 = 0."""
+    k = len(a)
+    s = [sum(h[:j], Fraction(0)) for j in range(k + 1)]
+    rows = [[rational(m * s[j] ** (m - 1) * h[j - 1]) for j in range(1, k)] for m in range(1, k)]
+    right = [rational(-sum(a[j - 1] * s[j] ** m for j in range(1, k + 1))) for m in range(1, k)]
+    solved = sp.Matrix(rows).LUsolve(sp.Matrix(right))
+    return [Fraction(int(v.p), int(v.q)) for v in solved]
+
+
+@pytest.mark.parametrize("k", [2, 3, 4, 5])
+def test_weights_and_damped_have_the_slope_weights_of_a_linear_solve(k: int) -> None:
+    rng = random.Random(k)
+    for _ in range(3):
+        h = [Fraction(rng.randint(1, 30), 31) for _ in range(k)]
+        given = [Fraction(rng.randint(-80, 80), 10) for _ in range(k - 1)]
+        m = Fraction(rng.randint(0, 640), 10)
+        theta = 1 / (1 + m * sum(h[1:]))
+        named = {f"a{j}": rational(value) for j, value in enumerate(given, 2)}
+        for relation, a in (
+            (method("weights", k=k, **named), [1 - sum(given), *given]),
+            (method("damped", k=k, m=rational(m)), [1 - theta, *[Fraction(0)] * (k - 2), theta]),
+        ):
+            table = dict(zip(relation.h, map(rational, h), strict=True))
+            assert [w.subs(table) for w in relation.a] == [rational(w) for w in a]
+            assert [b.subs(table) for b in relation.b] == [rational(b) for b in lagrange_weights(a, h)]
+
+
+@pytest.mark.parametrize("k", [2, 3, 4, 5])
+def test_weights_are_the_other_families_at_their_weights(k: int) -> None:
+    third = sp.Rational(1, 3)
+    members = [method("open", k=k), method("blend", k=k, theta=third), method("echo", k=k, theta=third)]
+    members += [method("adams", m=k - 1)]
+    for member in members:
+        named = {f"a{j}": weight for j, weight in enumerate(member.a[1:], 2)}
+        assert coefficients(method("weights", k=k, **named)) == coefficients(member)
+
+
+def test_damped_is_open_at_0_and_at_fixed_steps_a_blend() -> None:
+    for k in (2, 3, 4):
+        assert coefficients(method("damped", k=k, m=0)) == coefficients(method("open", k=k))
+        even = {step: sp.Rational(1, 10) for step in method("open", k=k).h}
+        damped, blend = method("damped", k=k, m=5), method("blend", k=k, theta=sp.Rational(2, k + 1))
+        assert [e.subs(even) for e in (*damped.a, *damped.b)] == [e.subs(even) for e in (*blend.a, *blend.b)]
+
+
 def test_families_parameters_and_frames() -> None:
     described = {
         name: (f.frame, [(p.name, p.symbol is None, p.low, p.high, p.open_low, p.default) for p in f.parameters])
@@ -197,6 +243,8 @@ def test_families_parameters_and_frames() -> None:
         "open": (FLOW, [k]),
         "blend": (FLOW, [k, ("theta", False, 0, 1, True, sp.Rational(4, 5))]),
         "echo": (FLOW, [k, ("theta", False, 0, 1, True, sp.Rational(4, 5))]),
+        "damped": (FLOW, [k, ("m", False, 0, 64, False, sp.Integer(8))]),
+        "weights": (FLOW, [k, *((f"a{j}", False, -8, 8, False, sp.Integer(0)) for j in range(2, 6))]),
         "adams": (FLOW, [m]),
         "belm": (NOISE, [k]),
     }
@@ -207,6 +255,8 @@ def test_members_are_named_with_their_exact_parameters() -> None:
     assert method("blend", k=3, theta="0.8").name == "blend:k=3,theta=4/5"
     assert method("blend", theta=sp.Rational(4, 5), k=sp.Integer(3)) is method("blend", k=3, theta=0.8)
     assert method("blend", k=3).name == "blend:k=3,theta=theta"
+    assert [s.name for s in method("weights", k=3).symbols] == ["a2", "a3", "h1", "h2", "h3"]
+    assert method("weights", k=3, a2="0.1", a3="0.4").name == "weights:k=3,a2=1/10,a3=2/5"
     assert [s.name for s in method("bdia").symbols] == ["gamma", "w0", "w2", "h1", "h2"]
     assert [s.name for s in method("blend", k=3).symbols] == ["theta", "h1", "h2", "h3"]
 
@@ -223,6 +273,11 @@ def test_members_are_named_with_their_exact_parameters() -> None:
         ("blend", {"k": 3, "theta": "nan"}, r"theta = nan is not an exact number"),
         ("bdia", {"gamma": "-0.1"}, r"gamma = -0.1 is outside its range; it must be in \[0, 1\]"),
         ("edict", {"p": "1/0"}, r"p = 1/0 is not an exact number"),
+        ("weights", {"k": 3, "a4": 0}, r"weights with k = 3 has no a4"),
+        ("weights", {"k": 3, "a1": 0}, r"weights has no parameter 'a1'; it has: a2, a3, a4, a5, k"),
+        ("weights", {"a2": 0}, r"weights needs k"),
+        ("weights", {"k": 3, "a3": "-8.1"}, r"a3 = -8.1 is outside its range; it must be in \[-8, 8\]"),
+        ("damped", {"k": 3, "m": -1}, r"m = -1 is outside its range; it must be in \[0, 64\]"),
         ("o-belm", {"k": 2}, r"o-belm has no parameter 'k'; it has: none"),
     ],
 )

@@ -12,7 +12,10 @@ import pytest
 import sympy as sp
 
 from belm_theory.catalogue import method
+from belm_theory.frame import FLOW
+from belm_theory.inverse import invertible
 from belm_theory.method import Relation
+from belm_theory.quadrature import slope_weights
 from belm_theory.roots import Z, count_roots
 from belm_theory.stability import characteristic, companion, homogeneous_weights, zero_stable
 
@@ -364,3 +367,58 @@ def test_parasitic_roots_of_short_blends_share_their_modulus_and_longer_ones_do_
         moduli = np.abs(np.roots([1.0] + [theta] * (steps - 1)))
         assert np.allclose(moduli, theta ** (1 / (steps - 1)), atol=1e-9) is shared
         assert np.all(moduli >= theta - 1e-9)
+
+
+# --- parameters of any sign, and weights that depend on lengths ------------------------------------------------------
+
+
+def test_parameters_of_any_sign_leave_the_verdict_open() -> None:
+    for k in (2, 3, 4):
+        symbolic = method("weights", k=k)
+        assert zero_stable(symbolic).outcome == zero_stable(symbolic, "inversion").outcome == "undecided"
+        assert invertible(symbolic).outcome == "undecided"
+    assert zero_stable(method("weights", k=2)).witness == "Schur–Cohn: the sign of -(a2 - 1)*(a2 + 1) is not decided"
+
+
+@pytest.mark.parametrize(
+    ("values", "sampling", "inversion"),
+    [
+        ({"k": 2, "a2": 1}, "proved", "proved"),
+        ({"k": 2, "a2": "-9/10"}, "proved", "refuted"),
+        ({"k": 2, "a2": "-1"}, "refuted", "refuted"),  # the root 1 twice
+        ({"k": 3, "a2": "1/10", "a3": "2/5"}, "proved", "refuted"),
+        ({"k": 3, "a2": "3/2", "a3": "1/5"}, "refuted", "refuted"),
+        ({"k": 3, "a2": 0, "a3": 0}, "proved", "refuted"),
+        ({"k": 3, "a2": 1, "a3": 0}, "proved", "refuted"),  # roots 1, -1 and 0
+        ({"k": 3, "a2": -4, "a3": 2}, "refuted", "proved"),  # both parasitic roots of modulus sqrt 2
+    ],
+    ids=str,
+)
+def test_given_weights_are_decided_by_their_roots(values: dict, sampling: str, inversion: str) -> None:
+    found = method("weights", **values)
+    assert (zero_stable(found).outcome, zero_stable(found, "inversion").outcome) == (sampling, inversion)
+    a = [float(weight) for weight in found.a]
+    moduli = sorted(abs(np.roots([1, *(-weight for weight in a)])))
+    double = values == {"k": 2, "a2": "-1"}
+    assert (moduli[-1] > 1 + 1e-6 or double) == (sampling == "refuted")
+    assert (a[-1] != 0 and moduli[0] > 1 - 1e-6 and not double) == (inversion == "proved")
+
+
+@pytest.mark.parametrize("k", [2, 3, 4, 5])
+def test_damped_is_stable_both_ways_within_a_length(k: int) -> None:
+    for found in (method("damped", k=k), method("damped", k=k, m=8)):
+        assert zero_stable(found).witness == "weights >= 0 with sum 1: K = 1"
+        back = zero_stable(found, "inversion")
+        assert back.outcome == "proved" and "K <= exp(its sum over the grid)" in back.witness
+    assert "1 + 16*h2:" in zero_stable(method("damped", k=2, m=8), "inversion").witness
+
+
+def test_weights_that_grow_faster_than_the_length_are_not_taken_for_bounded() -> None:
+    # theta = 1/(1 + h_2/h_1) depends on ratios only, theta = 1/(1 + h_2²) is no linear excess.
+    base = method("damped", k=2)
+    h1, h2 = base.h
+    for excess in (h2 / h1, h2**2, h2 + h2**2):
+        theta = 1 / (1 + excess)
+        a = (1 - theta, theta)
+        relation = Relation("other", 2, FLOW, a, slope_weights(a, base.h), base.h)
+        assert zero_stable(relation, "inversion").outcome != "proved"
