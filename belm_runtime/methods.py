@@ -6,6 +6,9 @@ declared here.
 
     methods.blend(k=3, theta="4/5") == methods.parse("blend:k=3,theta=0.8")
 
+``exp-`` before the name of a relation makes its exponential variant: the same weights a, slopes interpolated in log-SNR
+(`belm_runtime.exponential`).
+
 One name stands for a member that depends on the number of steps N of the grid: ``designed`` is
 ``blend:k=3,theta=(N/(N + 8))^2``, the outcome of `belm design`. Its parasitic roots have modulus N/(N + 8), so
 inversion amplifies them by 1 + 8/N a step and by less than e^8 over all N steps, however many there are.
@@ -15,7 +18,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from typing import Any
@@ -30,6 +33,8 @@ Number = int | float | str | Fraction
 #: The name of the method that `belm design` found, and the exponent e^m that bounds its growth in inversion.
 DESIGNED = "designed"
 DAMPING = 8
+#: What the names of exponential variants begin with.
+EXPONENTIAL = "exp-"
 
 
 @dataclass(frozen=True)
@@ -39,15 +44,23 @@ class Method:
     Attributes:
         family: e.g. ``blend``.
         parameters: pairs (name, exact value) in the family's order.
+        exponential: whether slopes are interpolated in log-SNR instead of in the frame's coordinate.
     """
 
     family: str
     parameters: tuple[tuple[str, Fraction], ...]
+    exponential: bool = False
 
     def __str__(self) -> str:
         """The canonical string, decimals where they are exact."""
         written = ",".join(f"{name}={_written(value)}" for name, value in self.parameters)
-        return f"{self.family}:{written}" if written else self.family
+        name = f"{EXPONENTIAL * self.exponential}{self.family}"
+        return f"{name}:{written}" if written else name
+
+    @property
+    def plain(self) -> Method:
+        """The method with the same weights a whose slopes are polynomials in the frame's coordinate."""
+        return replace(self, exponential=False)
 
     @property
     def _family(self) -> Mapping[str, Any]:
@@ -65,8 +78,8 @@ class Method:
 
     @property
     def frame(self) -> Frame:
-        """The natural frame."""
-        return Frame.parse(self._family["frame"])
+        """The natural frame; noise for exponential variants."""
+        return Frame.parse("noise") if self.exponential else Frame.parse(self._family["frame"])
 
     @property
     def stages(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -79,13 +92,13 @@ class Method:
         if self.stages:
             return True
         ones = {f"h{j}": Fraction(1) for j in range(1, self.k + 1)}, {f"w{j}": Fraction(1) for j in range(self.k + 1)}
-        a, _ = self.coefficients(*ones, convert=Fraction)
+        a, _ = self.plain.coefficients(*ones, convert=Fraction)
         return a[-1] != 0
 
     @property
     def source(self) -> str:
         """Paper and equation."""
-        return self._family["source"]
+        return self._family["source"] + "; slopes in log-SNR" * self.exponential
 
     def coefficients(
         self, h: Mapping[str, Any], w: Mapping[str, Any], convert: Callable[[Fraction], Any] = float
@@ -96,7 +109,12 @@ class Method:
             h: steps by name, numbers or arrays.
             w: frame weights by name.
             convert: makes the scalar of a parameter from its exact value; ``Fraction`` keeps it exact.
+
+        Raises:
+            InputError: an exponential variant, whose b depends on the levels; its a are those of `plain`.
         """
+        if self.exponential:
+            raise InputError(f"{self}: slope weights in log-SNR are no function of the steps; make a table on a grid")
         module = importlib.import_module(f"belm_runtime._generated.{self._family['module']}")
         scalars = {name: convert(value) for name, value in self.parameters}
         values = {**scalars, **h, **w}
@@ -120,12 +138,27 @@ def parse(method: Method | str, steps: int | None = None) -> Method:
     """
     if isinstance(method, Method):
         return method
-    if str(method).strip() == DESIGNED:
+    text = str(method).strip()
+    if text == EXPONENTIAL + DESIGNED:
+        return exponential(parse(DESIGNED, steps))
+    if text == DESIGNED:
         if steps is None:
             raise InputError("the method 'designed' depends on the number of steps; at 50 it is blend:k=3,theta=25/36")
         return designed(steps)
-    family, values = read(str(method))
+    family, values = read(text)
     return make(family, **values)
+
+
+def exponential(method: Method) -> Method:
+    """The exponential variant of a relation: the same weights a, slopes interpolated in log-SNR.
+
+    Raises:
+        InputError: a two-register method, or one that is exponential already.
+    """
+    if method.stages or method.exponential:
+        reason = "has two registers and no interpolated slopes" if method.stages else "is exponential already"
+        raise InputError(f"{method} {reason}; {EXPONENTIAL} goes before a relation, as in exp-blend:k=3")
+    return replace(method, exponential=True)
 
 
 def read(text: str) -> tuple[str, dict[str, str]]:
@@ -148,6 +181,8 @@ def read(text: str) -> tuple[str, dict[str, str]]:
 
 def make(family: str, /, **values: Number) -> Method:
     """The method of that family with the given parameters; see `parse` for what is refused."""
+    if family.startswith(EXPONENTIAL):
+        return exponential(make(family.removeprefix(EXPONENTIAL), **values))
     if family not in FAMILIES:
         raise unknown("method", family, FAMILIES)
     declared = {p["name"]: p for p in FAMILIES[family]["parameters"]}
