@@ -13,6 +13,9 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
+from belm_runtime.exponential import Levels
 from belm_runtime.frame import Frame
 from belm_runtime.grid import Grid
 from belm_runtime.methods import Method
@@ -41,7 +44,15 @@ class Setting:
             return *_stages(self.method, self.levels), []
         s = [self.frame.coordinate(alpha, sigma) for alpha, sigma in self.levels]
         w = [self.frame.weight(alpha, sigma) for alpha, sigma in self.levels]
-        return _relations(self.method, [after - before for before, after in pairwise(s)], w)
+        found = _relations(self.method.plain, [after - before for before, after in pairwise(s)], w)
+        return (*found[:2], self._exponential(found[0])) if self.method.exponential and self.method.k > 2 else found
+
+    def _exponential(self, in_frame: list[Any]) -> list[list[Any]]:
+        """|B| of the main rows, from the first lines of their companion matrices, which are their weights a."""
+        a = np.array([matrix.table()[0] for matrix in in_frame[::-1]], dtype=object).reshape(len(in_frame), -1)
+        alpha, sigma = zip(*self.levels, strict=True)
+        found = Levels(self.frame, alpha, sigma, balls.logarithm).slope_weights(a)
+        return [[abs(weight) for weight in row] for row in found[::-1]]
 
 
 def prepare(method: Method | str, grid: Grid, frame: Frame | str | None = None) -> Setting:

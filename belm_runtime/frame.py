@@ -52,7 +52,8 @@ class Frame:
         """``noise``, ``flow``, ``data`` or ``q=…``."""
         return next((name for name, q in _NAMED.items() if q == self.q), f"q={self.q}")
 
-    def _number(self, like: Any) -> Any:
+    def number(self, like: Any) -> Any:
+        """The q, 0 for the data frame, as a scalar that goes with `like`."""
         # Exact scalars keep q exact, floats want a float, and other number types (balls) a number of their own.
         q = self.q or Fraction(0)
         if isinstance(like, Fraction) or getattr(like, "dtype", None) is np.dtype(object):
@@ -65,13 +66,13 @@ class Frame:
         """w, the divisor of the state."""
         if self.q is None:
             return frames.data_weight(alpha, sigma)
-        return frames.weight(self._number(alpha), alpha, sigma)
+        return frames.weight(self.number(alpha), alpha, sigma)
 
     def coordinate(self, alpha: Any, sigma: Any) -> Any:
         """s, the independent variable."""
         if self.q is None:
             return frames.data_coordinate(alpha, sigma)
-        return frames.coordinate(self._number(alpha), alpha, sigma)
+        return frames.coordinate(self.number(alpha), alpha, sigma)
 
     def slope(self, prediction: str, alpha: Any, sigma: Any) -> tuple[Any, Any]:
         """(P, R) of f = P·prediction + R·x.
@@ -85,4 +86,4 @@ class Frame:
             raise unknown("prediction", prediction, frames.PREDICTIONS)
         if self.q is None:
             return getattr(frames, f"data_slope_{prediction}")(alpha, sigma)
-        return getattr(frames, f"slope_{prediction}")(self._number(alpha), alpha, sigma)
+        return getattr(frames, f"slope_{prediction}")(self.number(alpha), alpha, sigma)

@@ -8,13 +8,16 @@ declared here.
 
 A design (`belm_runtime.designs`) stands for a member that may depend on the number of steps N of the grid: ``designed``
 is ``blend:k=3,theta=(N/(N + 8))^2``, an outcome of `belm design`. The path of a design's file does as well.
+
+``exp-`` before the name of a relation makes its exponential variant: the same weights a, slopes interpolated in log-SNR
+(`belm_runtime.exponential`).
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from typing import Any
@@ -27,6 +30,9 @@ from belm_runtime.number import exact
 
 Number = int | float | str | Fraction
 
+#: What the names of exponential variants begin with.
+EXPONENTIAL = "exp-"
+
 
 @dataclass(frozen=True)
 class Method:
@@ -35,15 +41,23 @@ class Method:
     Attributes:
         family: e.g. ``blend``.
         parameters: pairs (name, exact value) in the family's order.
+        exponential: whether slopes are interpolated in log-SNR instead of in the frame's coordinate.
     """
 
     family: str
     parameters: tuple[tuple[str, Fraction], ...]
+    exponential: bool = False
 
     def __str__(self) -> str:
         """The canonical string, decimals where they are exact."""
         written = ",".join(f"{name}={_written(value)}" for name, value in self.parameters)
-        return f"{self.family}:{written}" if written else self.family
+        name = f"{EXPONENTIAL * self.exponential}{self.family}"
+        return f"{name}:{written}" if written else name
+
+    @property
+    def plain(self) -> Method:
+        """The method with the same weights a whose slopes are polynomials in the frame's coordinate."""
+        return replace(self, exponential=False)
 
     @property
     def _family(self) -> Mapping[str, Any]:
@@ -61,8 +75,8 @@ class Method:
 
     @property
     def frame(self) -> Frame:
-        """The natural frame."""
-        return Frame.parse(self._family["frame"])
+        """The natural frame; noise for exponential variants."""
+        return Frame.parse("noise") if self.exponential else Frame.parse(self._family["frame"])
 
     @property
     def stages(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -75,7 +89,7 @@ class Method:
         if self.stages:
             return True
         ones = {f"h{j}": Fraction(1) for j in range(1, self.k + 1)}, {f"w{j}": Fraction(1) for j in range(self.k + 1)}
-        a, _ = self.coefficients(*ones, convert=Fraction)
+        a, _ = self.plain.coefficients(*ones, convert=Fraction)
         return a[-1] != 0
 
     @property
@@ -86,7 +100,7 @@ class Method:
     @property
     def source(self) -> str:
         """Paper and equation."""
-        return self._family["source"]
+        return self._family["source"] + "; slopes in log-SNR" * self.exponential
 
     def coefficients(
         self, h: Mapping[str, Any], w: Mapping[str, Any], convert: Callable[[Fraction], Any] = float
@@ -97,7 +111,12 @@ class Method:
             h: steps by name, numbers or arrays.
             w: frame weights by name.
             convert: makes the scalar of a parameter from its exact value; ``Fraction`` keeps it exact.
+
+        Raises:
+            InputError: an exponential variant, whose b depends on the levels; its a are those of `plain`.
         """
+        if self.exponential:
+            raise InputError(f"{self}: slope weights in log-SNR are no function of the steps; make a table on a grid")
         module = importlib.import_module(f"belm_runtime._generated.{self._family['module']}")
         scalars = {name: convert(value) for name, value in self.parameters}
         values = {**scalars, **h, **w}
@@ -135,14 +154,29 @@ def parse(method: Method | str, steps: int | None = None) -> Method:
     """
     if isinstance(method, Method):
         return method
-    design = designs.find(method)
+    text = str(method).strip()
+    if text.startswith(EXPONENTIAL) and designs.find(text.removeprefix(EXPONENTIAL)) is not None:
+        return exponential(parse(text.removeprefix(EXPONENTIAL), steps))
+    design = designs.find(text)
     if design is not None:
         at_50 = damped(design.method, design.damping, 50)
         if steps is None and design.damping is not None:
             raise InputError(f"the method {method!r} depends on the number of steps; at 50 it is {at_50}")
         return at_50 if steps is None else damped(design.method, design.damping, steps)
-    family, values = read(str(method))
+    family, values = read(text)
     return make(family, **values)
+
+
+def exponential(method: Method) -> Method:
+    """The exponential variant of a relation: the same weights a, slopes interpolated in log-SNR.
+
+    Raises:
+        InputError: a two-register method, or one that is exponential already.
+    """
+    if method.stages or method.exponential:
+        reason = "has two registers and no interpolated slopes" if method.stages else "is exponential already"
+        raise InputError(f"{method} {reason}; {EXPONENTIAL} goes before a relation, as in exp-blend:k=3")
+    return replace(method, exponential=True)
 
 
 def read(text: str) -> tuple[str, dict[str, str]]:
@@ -165,6 +199,8 @@ def read(text: str) -> tuple[str, dict[str, str]]:
 
 def make(family: str, /, **values: Number) -> Method:
     """The method of that family with the given parameters; see `parse` for what is refused."""
+    if family.startswith(EXPONENTIAL):
+        return exponential(make(family.removeprefix(EXPONENTIAL), **values))
     if family not in FAMILIES:
         raise unknown("method", family, (*FAMILIES, *designs.shipped(), designs.BY_PATH))
     declared = {p["name"]: p for p in FAMILIES[family]["parameters"]}

@@ -9,7 +9,8 @@ With f = P·prediction + R·x and X = x/w one has, for any prediction in place o
 
     A_j = w_{i-1}(a_j/w_{i-1+j} + b_j h_{i-1+j} R_{i-1+j}),    B_j = w_{i-1} b_j h_{i-1+j} P_{i-1+j}.
 
-The first k - 1 rows (i = N … N-k+2) are start rows: Adams–Bashforth of rising order, or DDIM throughout.
+The first k - 1 rows (i = N … N-k+2) are start rows: Adams–Bashforth of rising order, or DDIM throughout. Exponential
+variants start with exponential rows.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from belm_runtime import designs, methods
+from belm_runtime import designs, exponential, methods
 from belm_runtime.designs import STARTS
 from belm_runtime.errors import InputError, unknown
 from belm_runtime.frame import Frame
@@ -153,7 +154,7 @@ def coefficients(
         A `Table`, or a `belm_runtime.stages.StageTable` for EDICT.
 
     Raises:
-        InputError: unknown names; a frame that is not finite on this grid.
+        InputError: unknown names; a frame that is not finite on this grid; what `exponential.check` refuses.
     """
     if start is None:
         design = designs.find(method)
@@ -165,7 +166,9 @@ def coefficients(
     w = chosen.weight(grid.alpha, grid.sigma)
     if method.stages:
         return StageTable(method, chosen, grid, h, w)
-    a, b = _relations(method, h, w, start)
+    a, b = _relations(method.plain, h, w, start)
+    if method.exponential:
+        b = exponential.slope_weights(chosen, grid, a, b, h, _slope_counts(grid.steps, method.k, start))
     return Table(method, chosen, grid, start, h, w, a, b)
 
 
@@ -176,13 +179,15 @@ def on_grid(
 
     Raises:
         InputError: unknown names; a frame that is not finite on this grid, another than a two-register method's own, or
-            the data frame for a method that needs positive steps.
+            the data frame for a method that needs positive steps; what `exponential.check` refuses.
     """
     design = designs.find(method)
     if frame is None and design is not None:
         frame = design.frame
     method = methods.parse(method, grid.steps)
     chosen = method.frame if frame is None else Frame.parse(frame)
+    if method.exponential:
+        exponential.check(str(method), method.k, chosen, grid)
     if method.stages and chosen != method.frame:
         raise InputError(f"{method} is defined in the {method.frame} frame only, not in {chosen}")
     if chosen.q == 0 and grid.alpha[-1] == 0:
@@ -214,11 +219,15 @@ def _relations(method: Method, h: np.ndarray, w: np.ndarray, start: str) -> tupl
             a[:main, j] = weight
         for j, weight in enumerate(main_b):
             b[:main, j] = weight
-    for i in range(max(main, 0) + 1, n + 1):
-        order = 1 if start == "ddim" else n - i + 1
+    for i, order in list(enumerate(_slope_counts(n, k, start), 1))[max(main, 0) :]:
         a[i - 1, 0] = 1
         b[i - 1, :order] = adams_weights(h[i - 1 :], order)
     return a, b
+
+
+def _slope_counts(n: int, k: int, start: str) -> list[int]:
+    """How many slopes enter the rows i = 1 … N: k - 1, and fewer in start rows."""
+    return [min(k - 1, 1 if start == "ddim" and i > n - k + 1 else n - i + 1) for i in range(1, n + 1)]
 
 
 def adams_weights(h: np.ndarray, order: int) -> Scalars:

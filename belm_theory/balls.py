@@ -58,6 +58,12 @@ def exact(value: Fraction | int) -> arb:
     return arb(fmpq(number.numerator, number.denominator))
 
 
+def logarithm(value: arb) -> arb:
+    """The natural logarithm of a positive ball."""
+    ctx.prec = PRECISION
+    return value.log()
+
+
 def training_betas(schedule: str) -> list[arb]:
     """beta_0 … beta_{T-1} of ``sd15`` or ``ddpm``, from their definition.
 

@@ -24,7 +24,8 @@ def with_facts(report: Report, subject: Subject) -> Report:
     if report.method is None or not report.method.exact or not report.method.catalogued:
         return report
     method = parse(report.method.name)
-    facts = _orders(method) | {"invertible": method.has_inverse}
+    # Of several slopes in log-SNR the orders are not in the catalogue: what is measured on this grid stands alone.
+    facts = ({} if method.exponential and method.k > 2 else _orders(method)) | {"invertible": method.has_inverse}
     return replace(report, exact=facts | _enclosed(method, subject, report.method.frame))
 
 

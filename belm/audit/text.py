@@ -78,7 +78,7 @@ def where(fault: Fault, report: Report) -> str:
 
 
 def _order(report: Report) -> str:
-    if report.exact:
+    if "order" in report.exact:
         facts = report.exact
         measured = "" if report.order is None else f"; on this grid measured: {report.order['on_this_grid']}"
         return (

@@ -24,7 +24,8 @@ order: on every grid / on smooth grids
 stable: zero-stable when sampling / when inverting ("by grid": it depends on the grid)
 to generate and go back with the stored state: blend:k=3
 to invert a real sample, of which only x_0 is known: open:k=3
-to edit one: blend:k=3,theta=0.9"""
+to edit one: blend:k=3,theta=0.9
+exp- before a relation: the same weights a, slopes interpolated in log-SNR, as in exp-blend:k=3"""
 
 
 def methods(format: TextOrJson = "text") -> None:
@@ -118,7 +119,12 @@ def _exact(method: str) -> tuple[str, dict[str, str]]:
     from belm_runtime.methods import make, read
 
     family, given = read(method)
-    make(family, **given)
+    if make(family, **given).exponential:
+        plain = method.strip().removeprefix("exp-")
+        raise InputError(
+            f"method {method!r}: b depends on logarithms of the levels; `belm derive {plain}` derives the same a, "
+            f"`belm verify exponential-weights` the slope weights, `belm table {method}` evaluates them on a grid"
+        )
     exact = {name: str(Fraction(value)) for name, value in given.items()}
     from belm_theory.catalogue import FAMILIES
 

@@ -47,7 +47,7 @@ def design(
     check_name(name)
     if seed < 0:
         raise InputError(f"--seed {seed} must be a whole number >= 0")
-    chosen = {
+    chosen: dict[str, Any] = {
         "rules": _listed("rules", rules, space.RULES), "ks": [int(each) for each in _listed("k", k, "2345")],
         "slopes": _listed("slopes", slopes, space.SLOPES), "frames": _listed("frames", frames, space.FRAMES),
         "spacings": _listed("spacings", spacings, space.SPACINGS), "starts": _listed("starts", starts, space.STARTS),

@@ -2,9 +2,10 @@
 
     x_{i-1} = Σ_j A_j x_{i-1+j} + Σ_j B_j p_{i-1+j}
 
-Every family of the catalogue in every frame that is finite on the grid, and one method that is not in it, the
-DPM-Solver++(2M) of Lu et al. 2022 (2211.01095), algorithm 2: in the data frame, with rho the ratio of the steps in
-log(alpha/sigma), its slope weights are -(1 + rho/2) and rho·h1/(2·h2).
+Every family of the catalogue in every frame that is finite on the grid; exponential Adams–Bashforth in the noise frame,
+which is DEIS; and one method that is not in the catalogue, the DPM-Solver++(2M) of Lu et al. 2022 (2211.01095),
+algorithm 2: in the data frame, with rho the ratio of the steps in log(alpha/sigma), its slope weights are -(1 + rho/2)
+and rho·h1/(2·h2).
 
 In the data frame the last step to clean data, sigma_0 = 0, does not exist; Euler, x_0 = D, stands in its place.
 """
@@ -31,6 +32,8 @@ SOLVER = "dpm-solver++(2m)"
 _EQUAL = {("adams", 1), ("belm", 2)}  # ddim and o-belm
 #: Families that are no lines: not affine in m, and of several parameters.
 _NO_LINES = {"damped", "weights"}
+#: Members of exp-adams that are looked for; exp-adams:m=1 is ddim.
+_EXPONENTIAL = (2, 3)
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,8 @@ def fixed(grid: Grid, prediction: str) -> Iterator[Candidate]:
     for method in _members():
         if all(p["whole"] for p in FAMILIES[method.family]["parameters"]):
             yield from _variants(method, grid, prediction)
+    for m in _EXPONENTIAL:
+        yield from _variants(methods.make("exp-adams", m=m), grid, prediction, ("noise",))
     try:
         with np.errstate(all="ignore"):
             other = solver(grid, prediction)
@@ -166,9 +171,11 @@ def _members(value: Fraction | None = None) -> Iterator[Method]:
                 yield methods.make(family, **({shapes[0]["name"]: shape} if shapes else {}), **real)
 
 
-def _variants(method: Method, grid: Grid, prediction: str) -> Iterator[Candidate]:
+def _variants(
+    method: Method, grid: Grid, prediction: str, frames: tuple[str, ...] = ("noise", "flow", "data")
+) -> Iterator[Candidate]:
     """The method in its natural frame and the others; ddim is the same in all of them."""
-    names = [str(method.frame), *(name for name in ("noise", "flow", "data") if name != str(method.frame))]
+    names = [str(method.frame), *(name for name in frames if name != str(method.frame))]
     for frame in names[:1] if method.family == "ddim" else names:
         for start in ("adams", "ddim") if method.k > 2 else ("adams",):
             try:

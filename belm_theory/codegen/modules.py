@@ -1,4 +1,4 @@
-"""The texts of the generated modules: one per family, one for the frames, one with the computed facts.
+"""The texts of the generated modules: one per family, for the frames, for exponential slope weights, for the facts.
 
 Every coefficient function takes its parameters, then frame weights w where the rule uses them, then the steps
 h1 … hk of one relation (h1 = h_i), and returns (a, b) in the paper's normalisation. The scalars may be floats,
@@ -15,7 +15,9 @@ from functools import partial
 
 import sympy as sp
 
+from belm_theory import exponential
 from belm_theory.catalogue import FAMILIES, Family
+from belm_theory.codegen import exponential as exponential_weights
 from belm_theory.codegen.lower import Lowering
 from belm_theory.frame import ALPHA, DATA, PREDICTIONS, SIGMA, Frame, Q, frame_name
 from belm_theory.inverse import invertible
@@ -59,7 +61,7 @@ def generated_modules(progress: Progress | None = None) -> dict[str, str]:
     """
     makers: dict[str, Callable[[], str]] = {"__init__.py": lambda: _PACKAGE}
     makers |= {f"{module_name(family.name)}.py": partial(family_module, family) for family in FAMILIES.values()}
-    makers |= {"frames.py": _frames_module, "catalogue.py": _catalogue_module}
+    makers |= {"frames.py": _frames_module, "exponential.py": _exponential_module, "catalogue.py": _catalogue_module}
     modules: dict[str, str] = {}
     for name, make in makers.items():
         modules[name] = make()
@@ -152,6 +154,17 @@ def _frames_module() -> str:
     banner = _banner("Frame formulas.", theorem, "this project; q = 0 is BELM, eq 6 and 11", digest.hexdigest())
     names = f"\n#: What a network may predict.\nPREDICTIONS = {tuple(PREDICTIONS)!r}\n".replace("'", '"')
     return banner + names + "".join(f"\n\n{function}" for function in functions)
+
+
+def _exponential_module() -> str:
+    """Slope weights of the exponential variants, for any weights a."""
+    functions, digest = [], hashlib.sha256()
+    for k, q in exponential.MEMBERS:
+        digest.update(f"{k}{q}{exponential.moments(k, q)}{exponential.weights(k)}".encode())
+        functions.append(_define(*exponential_weights.function(k, q)))
+    theorem, source = exponential_weights.THEOREM, exponential_weights.SOURCE
+    banner = _banner("Slope weights of exponential variants.", theorem, source, digest.hexdigest())
+    return banner + "".join(f"\n\n{function}" for function in functions)
 
 
 def _catalogue_module() -> str:

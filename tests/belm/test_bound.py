@@ -133,6 +133,19 @@ def test_the_stability_constant_enters_twice() -> None:
     assert exact <= found.value <= exact * (1 + Fraction(1, 10**60))
 
 
+@pytest.mark.parametrize(("method", "frame"), [("exp-blend:k=4", "noise"), ("exp-adams:m=2", "flow"),
+                                               ("exp-blend:k=5,theta=0.4", "data")])  # fmt: skip
+def test_the_slopes_of_exponential_variants_are_those_of_the_table(method: str, frame: str) -> None:
+    grid = Schedule.preset("sd15").grid(9, "trailing", end="first" if frame == "data" else "zero")
+    table = coefficients(method, grid, frame=frame)
+    rows = 9 - table.k + 1
+    pairs = [list(zip(table.b[i - 1], table.h[i - 1 :], strict=False)) for i in range(rows, 0, -1)]
+    sizes = [sum(abs(b * h) for b, h in row) for row in pairs]
+    found = error_bound(method, grid, 1, [0] * rows, frame=frame)
+    assert [float(beta) for beta in found.slopes] == pytest.approx(sizes, rel=1e-12)
+    assert found.constant == error_bound(method.removeprefix("exp-"), grid, 1, [0] * rows, frame=frame).constant
+
+
 def test_beyond_floats_and_nothing_at_all() -> None:
     grid = Schedule.preset("ddpm").grid(50)
     huge = error_bound("o-belm", grid, 10**12, [1.0] * 49)

@@ -37,11 +37,12 @@ def test_methods_in_words(run):
     assert "no / no" in lines["belm:k=3"]
 
 
-def test_methods_gives_three_advices(run):
-    advice = run("methods").out.splitlines()[-3:]
+def test_methods_gives_four_advices(run):
+    advice = run("methods").out.splitlines()[-4:]
     assert "stored state" in advice[0] and advice[0].endswith("blend:k=3")
     assert "real sample" in advice[1] and advice[1].endswith("open:k=3")
     assert "edit" in advice[2] and advice[2].endswith("blend:k=3,theta=0.9")
+    assert "exp-" in advice[3] and advice[3].endswith("exp-blend:k=3")
 
 
 def test_methods_json(run):
@@ -99,6 +100,9 @@ def test_derive_text_and_latex(run):
         ("blend:k=3,k=4", ("'k'", "twice")),
         ("o-belm:k=2", ("'k'", "none")),
         ("bdia:gamma=1/0", ("'1/0'", "number")),
+        ("exp-blend:k=3", ("belm derive blend:k=3", "exponential-weights", "belm table exp-blend:k=3")),
+        ("exp-edict", ("edict:p=0.93 has two registers",)),
+        ("exp-blend:k=6", ("k = 6", "[2, 5]")),
         ("", ("unknown method",)),
     ],
 )

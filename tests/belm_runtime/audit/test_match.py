@@ -17,7 +17,7 @@ torch.set_num_threads(1)
 METHODS = [
     "o-belm", "bdia:gamma=0.3", "bdia:gamma=1", "open:k=2", "open:k=3", "open:k=4", "open:k=5", "blend:k=2,theta=0.5",
     "blend:k=3,theta=0.8", "blend:k=4,theta=1/3", "blend:k=5,theta=0.9", "adams:m=2", "adams:m=3", "adams:m=4",
-    "belm:k=3", "edict:p=0.93", "edict:p=0.8",
+    "belm:k=3", "edict:p=0.93", "edict:p=0.8", "exp-adams:m=2", "exp-blend:k=4,theta=1/3",
 ]  # fmt: skip
 
 
