@@ -17,8 +17,11 @@ from belm_runtime.models import guided
 
 #: Dimension, components and seed of each held-out mixture (GaussianMixture.random), and how many of the components are
 #: the wanted class under guidance. What was learnt from the first group went into the training problems.
-SEEN = ((2, 3, 1001, 1), (3, 8, 1002, 3), (6, 5, 1003, 2), (16, 10, 1004, 4), (32, 6, 1005, 2))
-FRESH = ((2, 4, 2001, 1), (2, 9, 2002, 2), (5, 6, 2003, 2), (12, 8, 2004, 1), (32, 5, 2005, 1), (64, 8, 2006, 3))
+SEEN = (
+    (2, 3, 1001, 1), (3, 8, 1002, 3), (6, 5, 1003, 2), (16, 10, 1004, 4), (32, 6, 1005, 2),
+    (2, 4, 2001, 1), (2, 9, 2002, 2), (5, 6, 2003, 2), (12, 8, 2004, 1), (32, 5, 2005, 1), (64, 8, 2006, 3),
+)  # fmt: skip
+FRESH = ((2, 5, 3001, 1), (3, 7, 3002, 2), (8, 6, 3003, 2), (16, 9, 3004, 3), (32, 6, 3005, 1), (64, 7, 3006, 2))
 #: Samples of a mixture, and of the digits model: classes 0 … 9.
 BATCH, PICTURES, FINE = 16, 10, 500
 

@@ -64,10 +64,11 @@ class Judge:
         for name, spacing in product(SCHEDULES, GRIDS):
             few = spacing == "trailing" or self.problem.kind == SEEN_KIND
             for calls, method in product(STEPS, WANTED if few else METHODS):
-                resolved = methods.parse(method, calls)
-                grid = self._grid(name, calls // 2 if resolved.stages else calls, spacing)
+                steps = calls // 2 if methods.parse(method, calls).stages else calls
+                grid = self._grid(name, steps, spacing)
                 model = self.problem.model(Schedule.preset(name))
-                found = measured(Sampler(resolved, grid), model, self.problem.noise(grid), self._solution(grid))
+                # By name, so that a design comes with its frame and start.
+                found = measured(Sampler(method, grid), model, self.problem.noise(grid), self._solution(grid))
                 yield self._setting(name, spacing) | {"calls": calls, "method": method} | found
 
     def small_steps(self) -> Iterator[dict[str, Any]]:

@@ -90,6 +90,8 @@ def _say(record: dict[str, Any], score: float, cells: int) -> None:
             f"above {row['generation ratio, one case in forty exceeds']:.2f})  seed "
             f"{row['seed ratio of the inverter']:.3f}  of O-BELM's on leading   {row['method']}"
         )
+    for name, other in record["scores of shipped designs"].items():
+        typer.echo(f"  the shipped design {name!r} scores {other:.3f}")
     for choice, table in record["best of each choice"].items():
         line = "  ".join(
             f"{name} {_best(values)}" for name, values in sorted(table.items(), key=lambda item: _order(item[1]))

@@ -31,6 +31,7 @@ from belm.design import space
 from belm.design.judge import Judge
 from belm.design.problems import training
 from belm.design.space import Cell
+from belm_runtime import designs
 from belm_runtime.design import Design
 from belm_runtime.errors import InputError
 
@@ -81,12 +82,14 @@ class Outcome:
         best: the design.
         score: its score on the training mixtures; 0 is the baseline's.
         facts: its ratios by setting, errors on Gaussian data, bounds and growth.
+        shipped: scores of the designs in the catalogue, for comparison.
         looked: all points, those with a score first, best first.
     """
 
     best: Design
     score: float
     facts: list[dict[str, Any]]
+    shipped: dict[str, float]
     looked: tuple[Found, ...]
 
 
@@ -141,8 +144,9 @@ class Search:
         best = full[0].design
         twins = [replace(best, inverter=inverter) for inverter in INVERTERS]
         best = min(twins, key=self.judge.score)
+        shipped = {name: self.judge.score(Design.read(name)) for name in designs.shipped()}
         self._tell(self._whole, "")
-        return Outcome(best, self.judge.score(best), self.judge.facts(best), (*full, *rest))
+        return Outcome(best, self.judge.score(best), self.judge.facts(best), shipped, (*full, *rest))
 
     @property
     def _frees(self) -> bool:
@@ -226,7 +230,8 @@ def as_record(outcome: Outcome) -> dict[str, Any]:
     ]  # fmt: skip
     counts = {"ranked": len(points), "dropped": sum(not math.isfinite(found.rank) for found in outcome.looked)}
     return {
-        "best": _written(outcome.best) | {"inverter": outcome.best.inverter}, "score": outcome.score, **counts,
+        "best": _written(outcome.best) | {"inverter": outcome.best.inverter}, "score": outcome.score,
+        "scores of shipped designs": outcome.shipped, **counts,
         "settings": outcome.facts, "best of each choice": best_of_each(outcome.looked), "points": points,
     }  # fmt: skip
 
