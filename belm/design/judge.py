@@ -77,7 +77,7 @@ class Judge:
         """The score on the training mixtures; few: at few steps only."""
         generation, seed = np.log(self.ratios(design, few))
         worst = np.quantile(generation, 1 - WORST)
-        return float(generation.mean() + 0.5 * seed.mean() + 0.5 * worst)
+        return float(generation.mean() + 0.5 * seed.mean() + worst)
 
     def facts(self, design: Design) -> list[dict[str, Any]]:
         """What is known of a design, setting by setting."""

@@ -5,12 +5,12 @@
        the bound growth · Σ |local errors| on the actual grid. Those whose rounding could grow beyond the limit in
        inversion (K in x, on every grid) are dropped. Every cell gets its share, then the better half of the cells,
        and so on.
-    2  The best sixteenth, few of a kind, runs on the training mixtures at few steps; the best quarter of those in full.
+    2  The best sixteenth, few of a kind, runs on the training mixtures at few steps; the better half of those in full.
     3  Nelder and Mead's simplex goes on from the best three, each of another kind, and then from the best of all with
        its grid's nodes set free.
 
 The score on mixtures is the mean log ratio of generation errors, plus half that of seed errors of the neutral inverter,
-plus half the log ratio of generation errors that only one single case in forty exceeds (a case is one mixture in one
+plus the log ratio of generation errors that only one single case in forty exceeds (a case is one mixture in one
 setting), so that few are bad while the mean is good. The very worst says nothing: there a sample lies so near to a
 border between two modes that it goes to the other one, whatever the design. Everything is a function of the seed.
 """
@@ -38,7 +38,7 @@ from belm_runtime.errors import InputError
 Progress = Callable[[int, int, str], None]
 Point = tuple[float, ...]
 #: What may invert a bare x_0 on a design's grid; the better of them is kept.
-INVERTERS = ("open:k=3", "echo:k=4,theta=1")
+INVERTERS = ("open:k=3", "exp-open:k=3", "echo:k=4,theta=1")
 #: Of one kind (rule, k, slopes, spacing) so many points go on to the mixtures, and so many kinds are refined.
 ALIKE, REFINED = 2, 3
 #: What a step costs, in candidates ranked: a run on mixtures at few steps, and in full.
@@ -112,9 +112,9 @@ class Search:
         if not cells or budget < least:
             raise InputError(f"budget = {budget} is too small: {len(cells)} cells of choices need at least {least}")
         self.cells, self.budget, self.seed, self._progress = cells, budget, seed, progress
-        self._done, self._in_full = 0, budget // 64
-        rounds = 1 + REFINED + self._frees
-        self._whole = budget + _FEW * (budget // 16) + _FULL * rounds * self._in_full
+        self._done, self._evaluations = 0, budget // 64
+        rounds = 2 + REFINED + self._frees
+        self._whole = budget + _FEW * (budget // 16) + _FULL * rounds * self._evaluations
         self.judge = Judge(training(seed))
 
     def run(self) -> Outcome:
@@ -128,7 +128,7 @@ class Search:
         if not best:
             raise InputError(f"none of {self.budget} points keeps growth in inversion within its limit; raise --budget")
         few = [self._scored(found, few=True) for found in _mixed(best, self.budget // 16)]
-        full = [self._scored(found) for found in sorted(few, key=_by_few)[: self._in_full]]
+        full = [self._scored(found) for found in sorted(few, key=_by_few)[: 2 * self._evaluations]]
         for start in _distinct(sorted(full, key=_by_score), REFINED):
             full += self._refine(start)
         if self._frees:
@@ -212,7 +212,7 @@ class Search:
 
         if len(low):
             simplex = np.array(start.point) + np.vstack([np.zeros(len(low)), np.diag(0.1 * (high - low))])
-            options = {"maxfev": self._in_full, "initial_simplex": simplex}
+            options = {"maxfev": self._evaluations, "initial_simplex": simplex}
             minimize(value, np.array(start.point), method="Nelder-Mead", options=options)
         return made
 

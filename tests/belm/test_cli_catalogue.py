@@ -34,6 +34,8 @@ def test_methods_in_words(run):
     assert "yes / yes" in lines["open:k=3"]
     assert "yes / no" in lines["blend:k=3,theta=0.8"]
     assert "by grid / by grid" in lines["o-belm"]
+    assert "yes / yes" in lines["damped:k=3,m=8"] and "3 / 4" in lines["damped:k=4,m=8"]
+    assert "yes / no" in lines["weights:k=3,a2=0.1,a3=0.8"]
     assert "no / no" in lines["belm:k=3"]
 
 
@@ -54,6 +56,23 @@ def test_methods_json(run):
             assert shown[key] == fact[key]
         for way in ("sampling", "inversion"):
             assert tuple(shown["stability"][way].values()) == fact[way]
+
+
+def test_derive_weights_with_some_of_them_given(run):
+    page = json.loads(run("derive", "weights:k=3,a2=1/4", "--format", "json").out)
+    assert page["a"] == ["3/4 - a3", "1/4", "a3"] and page["symbols"] == {"a3": "[-8, 8]"}
+    assert page["invertible"]["verdict"] == page["stability"]["inversion"]["verdict"] == "undecided"
+    code, out, err = run("derive", "weights:k=3,a4=1/4")
+    assert (code, out) == (2, "") and "'weights' with k = 3 has no a4" in err
+
+
+def test_derive_damped_and_not_in_the_data_frame(run):
+    page = json.loads(run("derive", "damped:k=2", "--format", "json").out)
+    assert page["a"] == ["h2*m/(h2*m + 1)", "1/(h2*m + 1)"] and page["symbols"] == {"m": "[0, 64]"}
+    assert "m in [0, 64]" in run("derive", "damped:k=2").out
+    code, out, err = run("derive", "damped:k=2", "--frame", "data")
+    assert (code, out) == (2, "")
+    assert err == "error: --frame data: damped is for positive steps, and those of the data frame are negative\n"
 
 
 def test_derive_o_belm(run):
