@@ -30,13 +30,12 @@ from rich.progress import track
 
 from belm.design.judged import BARE, COMPARED, SEEN_KIND, targets
 from belm.design.pareto import figure
-from belm_runtime import Grid, Sampler, Schedule, methods
+from belm_runtime import Grid, Sampler, Schedule
 
 SCHEDULES, GRIDS, STEPS, GUIDANCE = ("sd15", "ddpm"), ("leading", "trailing", "designed"), (10, 20, 50, 100), (1.0, 3.0)
-METHODS = ("ddim", "edict", "bdia:gamma=1", "o-belm", "adams:m=2", "open:k=3", "blend:k=3,theta=0.8",
-           "echo:k=4,theta=1", "designed")  # fmt: skip
+METHODS = ("ddim", "edict", "bdia:gamma=1", "o-belm", "adams:m=2", "blend:k=3,theta=0.8", *BARE, "designed")
 #: What the wanted figures compare: all that is run on the trailing grid, and on the mixtures seen before.
-WANTED = ("ddim", "o-belm", "adams:m=2", "echo:k=4,theta=1", "designed")
+WANTED = ("ddim", "o-belm", "adams:m=2", *BARE, "designed")
 #: The lists of the record, and groups of problems by the word that chooses them.
 LISTS = ("rows", "small steps")
 ONLY = ("mixtures", "seen", "digits")
@@ -64,11 +63,9 @@ class Judge:
         for name, spacing in product(SCHEDULES, GRIDS):
             few = spacing == "trailing" or self.problem.kind == SEEN_KIND
             for calls, method in product(STEPS, WANTED if few else METHODS):
-                steps = calls // 2 if methods.parse(method, calls).stages else calls
-                grid = self._grid(name, steps, spacing)
+                grid = self._grid(name, calls // 2 if method == "edict" else calls, spacing)
                 model = self.problem.model(Schedule.preset(name))
-                # By name, so that a design comes with its frame and start.
-                found = measured(Sampler(method, grid), model, self.problem.noise(grid), self._solution(grid))
+                found = measured(sampler(method, grid), model, self.problem.noise(grid), self._solution(grid))
                 yield self._setting(name, spacing) | {"calls": calls, "method": method} | found
 
     def small_steps(self) -> Iterator[dict[str, Any]]:
@@ -77,7 +74,7 @@ class Judge:
             schedule = Schedule.preset(name)
             grid, model = self._grid(name, steps, spacing), self.problem.model(schedule)
             known = self.problem.known(schedule)
-            state = Sampler(method, grid).invert(model, self._solution(grid), schedule=known)
+            state = sampler(method, grid).invert(model, self._solution(grid), schedule=known)
             setting = self._setting(name, spacing) | {"calls": state.calls, "steps": steps, "method": method}
             ours, others = state.x - self.problem.noise(grid), {}
             for other in COMPARED:
@@ -96,6 +93,12 @@ class Judge:
         if level not in self._solved:
             self._solved[level] = self.problem.solution(grid)
         return self._solved[level]
+
+
+def sampler(text: str, grid: Grid) -> Sampler:
+    """The sampler of a method by name, so that a design comes with its frame and start, or of "METHOD in FRAME"."""
+    method, _, frame = text.partition(" in ")
+    return Sampler(method, grid, frame=frame or None)
 
 
 def measured(sampler: Sampler, model: Any, noise: torch.Tensor, solution: torch.Tensor) -> dict[str, float | None]:

@@ -16,10 +16,11 @@ Row = Mapping[str, Any]
 #: What an error counts as where the run overflowed.
 OVERFLOW = 1e6
 _SETTING = ("problem", "guidance", "schedule", "calls")
-#: The pipeline's usual grid, the designed pair and the member of the same family for a bare x_0.
+#: The pipeline's usual grid, the designed pair, and a method that is neutral and of order 4 on smooth grids.
 USUAL, DESIGNED, NEUTRAL = "leading", "designed", "echo:k=4,theta=1"
-#: What inverts a bare x_0 with small first steps, and what it is compared with.
-BARE, COMPARED = ("open:k=3", NEUTRAL), ("o-belm", "ddim")
+#: What inverts a bare x_0, by itself and with small first steps, and what it is compared with. A method may say its
+#: frame: "METHOD in FRAME".
+BARE, COMPARED = ("exp-open:k=3 in flow", "open:k=3", NEUTRAL), ("o-belm", "ddim")
 #: The kind of mixtures whose outcome has been looked at.
 SEEN_KIND = "seen"
 
@@ -78,10 +79,10 @@ def targets(rows: Sequence[Row], small: Sequence[Row] = ()) -> list[dict[str, An
     pair = ratios(rows, "generation", (DESIGNED, DESIGNED), ("o-belm", USUAL))
     add(f"generation, designed on designed / o-belm on {USUAL}", pair, 0.25)
     add("the same, worst case", pair, 1.05, worst=True)
-    for grid in grids:
-        for other in ("o-belm", "ddim"):
-            add(f"seed from x_0, {NEUTRAL} / {other}, both on {grid}",
-                ratios(rows, "seed", (NEUTRAL, grid), (other, grid)), 0.5)  # fmt: skip
+    run = {row["method"] for row in rows}
+    for grid, method, other in product(grids, (each for each in BARE if each in run), COMPARED):
+        add(f"seed from x_0, {method} / {other}, both on {grid}",
+            ratios(rows, "seed", (method, grid), (other, grid)), 0.5)  # fmt: skip
     for grid, method, other in product(grids if small else (), BARE, COMPARED):
         add(f"seed from x_0, {method} in small first steps / {other} at as many calls, both on {grid}",
             at_equal_calls(small, grid, method, other), 0.5)  # fmt: skip

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from belm.design.judged import DESIGNED, NEUTRAL, OVERFLOW, USUAL, Row, balanced, geometric, ratios
+from belm.design.judged import BARE, DESIGNED, NEUTRAL, OVERFLOW, USUAL, Row, balanced, geometric, ratios
 from belm_runtime.files import write
 
 #: Methods in the figure: name, colour (Okabe and Ito), marker.
@@ -21,6 +21,7 @@ SHOWN: dict[str, tuple[str, str, str]] = {
     "ddim": ("DDIM", "#555555", "s"), "edict": ("EDICT", "#cc79a7", "P"), "bdia:gamma=1": ("BDIA", "#e69f00", "v"),
     "o-belm": ("O-BELM", "#d55e00", "X"), "adams:m=2": ("Adams 2", "#56b4e9", "^"),
     NEUTRAL: ("echo 4, θ=1", "#009e73", "D"),
+    BARE[0]: ("exp-open 3", "#000000", "*"),
     DESIGNED: ("designed", "#0072b2", "o"),
 }  # fmt: skip
 _MOST = 30.0
