@@ -28,7 +28,7 @@ def place(curve: Curve, spacing: Spacing, steps: int, offset: int) -> Nodes:
         curve: the schedule's curve.
         spacing: the rule.
         steps: N.
-        offset: added to leading's timesteps; the least timestep of bent and free.
+        offset: added to leading's timesteps; the least timestep of floored, bent and free.
 
     Raises:
         InputError: the spacing does not fit the curve or the number of steps.
@@ -41,8 +41,11 @@ def place(curve: Curve, spacing: Spacing, steps: int, offset: int) -> Nodes:
     last = curve.domain[1]
     if spacing.name in ("logsnr", "karras"):
         return _place_by_ratio(curve, spacing, steps)
-    if spacing.name == "power":
-        times = power_times(spacing.number("p"), steps, int(last) + 1)
+    if spacing.name in ("power", "floored"):
+        least = (_least(spacing, offset, last) + 1) / (last + 1) if spacing.name == "floored" else 0.0
+        times = power_times(spacing.number("p"), steps, int(last) + 1, least)
+        if spacing.name == "floored":
+            times[0] = max(times[0], offset)  # to the bit
     else:
         times = training_times(spacing.name, steps, int(last) + 1, offset)
     return (times, *curve.levels(times))
@@ -67,10 +70,8 @@ def _place_by_ratio(curve: Curve, spacing: Spacing, steps: int) -> Nodes:
 def _place_from_data(curve: Curve, spacing: Spacing, steps: int, offset: int) -> Nodes:
     """The nodes of bent and free; the ends that are training nodes are so to the bit."""
     flow = isinstance(curve, Flow)
-    least = curve.least if isinstance(curve, Flow) else float(offset)
     last = curve.domain[1]
-    if least >= last:
-        raise InputError(f"spacing {spacing.name!r} starts at timestep {offset}, but the schedule ends at {last:g}")
+    least = curve.least if isinstance(curve, Flow) else _least(spacing, float(offset), last)
     low, high = ratio(curve, least), ratio(curve, last)
     sbar = _ratios_from_data(curve, spacing, steps, low, high)
     with np.errstate(invalid="ignore"):
@@ -114,9 +115,29 @@ def training_times(name: str, steps: int, training_steps: int, offset: int) -> F
     return times
 
 
-def power_times(power: float, steps: int, training_steps: int) -> FloatArray:
-    """The N real timesteps T·(i/N)^p − 1, ascending, the last exactly T − 1."""
-    return training_steps * np.power(_index(steps) / steps, power) - 1.0
+def power_times(power: float, steps: int, training_steps: int, least: float = 0.0) -> FloatArray:
+    """The N real timesteps T·u_i^p − 1, ascending, the last exactly T − 1.
+
+    Args:
+        power: p.
+        steps: N.
+        training_steps: T.
+        least: the share of the time below which node 1 does not go; 0 for power.
+    """
+    return training_steps * np.power(_places(power, steps, least), power) - 1.0
+
+
+def _places(power: float, steps: int, least: float) -> FloatArray:
+    """u_i = i/N, or uniform from the place of the least time on where u_1 would lie below it."""
+    first = least ** (1 / power)
+    return _index(steps) / steps if steps == 1 or first <= 1 / steps else np.linspace(first, 1, steps)
+
+
+def _least(spacing: Spacing, offset: float, last: float) -> float:
+    """The least timestep of a rule that has one."""
+    if offset >= last:
+        raise InputError(f"spacing {spacing.name!r} starts at timestep {offset:g}, but the schedule ends at {last:g}")
+    return offset
 
 
 def ratios(spacing: Spacing, steps: int, low: float, high: float) -> FloatArray:
@@ -147,7 +168,7 @@ def flow_nodes(spacing: Spacing, steps: int, shift: float, resolution: int) -> t
     alpha is built from 1 − u, not from 1 − t, so that it keeps its relative accuracy next to the noise.
 
     Args:
-        spacing: trailing, linspace or power.
+        spacing: trailing, linspace, power or floored.
         steps: N.
         shift: > 0; 1 leaves u as it is.
         resolution: the network's training times are 1/resolution, …, 1; linspace starts at the first.
@@ -158,9 +179,10 @@ def flow_nodes(spacing: Spacing, steps: int, shift: float, resolution: int) -> t
     if reason := _NOT_ON_FLOW.get(spacing.name):
         raise InputError(f"spacing {spacing.name!r} is not for the flow: {reason}; use trailing, linspace or power")
     i = _index(steps)
-    if spacing.name == "power":
+    if spacing.name in ("power", "floored"):
         power = spacing.number("p")
-        time, rest = np.power(i / steps, power), -np.expm1(power * np.log(i / steps))
+        u = _places(power, steps, 1 / resolution if spacing.name == "floored" else 0.0)
+        time, rest = np.power(u, power), -np.expm1(power * np.log(u))
     elif spacing.name == "linspace":
         # diffusers shifts this first time here and all of them below; its grids hold it shifted twice.
         least = shift / (resolution - 1 + shift)

@@ -8,20 +8,21 @@ Training timesteps are 0 … T − 1, ⌊⌉ rounds half to even:
     logsnr        log sbar uniform from timestep 0 to timestep T − 1
     karras:rho    sbar^(1/rho) uniform from timestep 0 to T − 1, rho = 7 (Karras et al., arXiv 2206.00364, eq 5)
     power:p       t_i = T·(i/N)^p − 1, not rounded; below 0 the time is taken literally
+    floored:p     t_i = T·u_i^p − 1, u_i = i/N
     bent:A,B,C    log m + C·tau uniform, m = (sbar + A)/(1 + sbar/B), tau = (t + 1)/T (`belm_runtime.bent`)
     free:s        s = sbar/(1 + sbar) on a monotone cubic through knots at equal distances (`belm_runtime.free`)
 
-The first three are the choices of arXiv 2305.08891, table 2, as diffusers computes them. The last two begin at sbar = 0
-for i = 0 and end at timestep T − 1; node 1 does not go below timestep steps_offset, and where it would, the others are
-uniform from there on. On the flow, time is u in 0 … 1 and then shifted, t = shift·u/(1 + (shift − 1)·u) (Esser et al.,
-arXiv 2403.03206, eq 23):
+The first three are the choices of arXiv 2305.08891, table 2, as diffusers computes them. The last three begin at
+sbar = 0 for i = 0 and end at timestep T − 1; node 1 does not go below timestep steps_offset, and where it would, the
+others are uniform from there on. On the flow, time is u in 0 … 1 and then shifted, t = shift·u/(1 + (shift − 1)·u)
+(Esser et al., arXiv 2403.03206, eq 23):
 
     trailing      u_i = i/N
     linspace      u_i uniform from u_1 = the least training time to u_N = 1
     power:p       u_i = (i/N)^p
 
-and bent (tau = sigma) and free are the same there, from the least training time to sbar = oo. Where the nodes of a rule
-lie is computed in `belm_runtime.placement`. What `belm design` found goes by the name of a design
+and floored, bent (tau = sigma) and free are the same there, from the least training time to sbar = oo. Where the nodes
+of a rule lie is computed in `belm_runtime.placement`. What `belm design` found goes by the name of a design
 (`belm_runtime.designs`), not of a rule.
 """
 
@@ -83,7 +84,7 @@ class Parameter:
 RULES: Mapping[str, Mapping[str, Parameter]] = {
     "leading": {}, "trailing": {}, "linspace": {}, "logsnr": {},
     "karras": {"rho": Parameter("5", default=Fraction(7))},
-    "power": {"p": Parameter("1.5")},
+    "power": {"p": Parameter("1.5")}, "floored": {"p": Parameter("2.5")},
     "bent": {
         "A": Parameter("0.12"), "B": Parameter("6"), "C": Parameter("0.75", "a decimal or a fraction ≥ 0", zero=True),
     },

@@ -33,7 +33,7 @@ STEPS = (10, 20, 50, 100)
 #: The resolution of R_N.
 _PARTS = 1000
 _GRANTED = {
-    "power": "T·u^p increases with u for p > 0",
+    "power": "T·u^p increases with u for p > 0", "floored": "T·u^p increases with u for p > 0",
     "karras": "(c + d·u)^rho increases with u for c, d, rho > 0",
     "logsnr": "exp increases",
 }
@@ -149,9 +149,12 @@ def _on_every_grid(part: _Part, relation: Relation) -> _Part:
     """Stability of a rule that depends on the grid, as far as it holds on every one."""
     directions: tuple[Direction, ...] = ("sampling", "inversion")
     for direction in directions:
-        if zero_stable(relation, direction).outcome == "proved":
+        found = zero_stable(relation, direction)
+        if found.outcome == "proved" and "K = 1" in found.witness:
             part.says.append(f"K = 1 in {direction} on every grid")
             part.goals.append(stable(part.says[-1], relation, direction, constant=1))
+        elif found.outcome == "proved":
+            part.granted.append(f"{direction} is stable on every grid: {found.witness} (a claim of its own)")
     return part
 
 

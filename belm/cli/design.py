@@ -20,7 +20,7 @@ Rules = Annotated[str, typer.Option("--rules", help="Rules of a: blend, echo, da
 Ks = Annotated[str, typer.Option("--k", help="Steps of the relation, 2 … 5.")]
 Slopes = Annotated[str, typer.Option("--slopes", help="Slopes polynomial in: s, log-snr.")]
 Frames = Annotated[str, typer.Option("--frames", help="Frames: noise, flow, free (q is searched).")]
-Spacings = Annotated[str, typer.Option("--spacings", help="Grids: bent, power, karras, logsnr, free.")]
+Spacings = Annotated[str, typer.Option("--spacings", help="Grids: bent, floored, karras, logsnr, free.")]
 Starts = Annotated[str, typer.Option("--starts", help="Starting values: adams, ddim.")]
 Budget = Annotated[int, typer.Option("--budget", help="Points to rank; a sixteenth of them runs on mixtures.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the training problems and of the points.")]

@@ -102,7 +102,7 @@ SPACINGS: dict[str, tuple[Ranges, Callable[[Sequence[float]], str]]] = {
         ((-2.0, 0.0), (0.3, 1.7), (0.0, 4.0)),
         lambda x: f"bent:A={_short(10 ** x[0])},B={_short(10 ** x[1])},C={_short(x[2])}",
     ),
-    "power": (((1.0, 3.0),), lambda x: f"power:p={_short(x[0])}"),
+    "floored": (((1.0, 3.5),), lambda x: f"floored:p={_short(x[0])}"),
     "karras": (((2.0, 12.0),), lambda x: f"karras:rho={_short(x[0])}"),
     "logsnr": ((), lambda x: "logsnr"),
     "free": (((-2.0, 2.0),) * PIECES, _free),

@@ -62,9 +62,9 @@ def test_weights_have_the_roots_of_their_point(k: int) -> None:
 
 
 def test_points_outside_are_brought_back() -> None:
-    (cell,) = space.cells(["blend"], [3], ["s"], ["flow"], ["power"], ["adams"])
+    (cell,) = space.cells(["blend"], [3], ["s"], ["flow"], ["floored"], ["adams"])
     assert cell.at((99.0, -5.0)) == cell.at((14.0, 1.0))
-    assert (cell.at((99.0, -5.0)).damping, cell.at((99.0, -5.0)).spacing) == (Fraction(14), "power:p=1")
+    assert (cell.at((99.0, -5.0)).damping, cell.at((99.0, -5.0)).spacing) == (Fraction(14), "floored:p=1")
 
 
 def test_a_free_grid_goes_through_the_nodes_it_comes_from() -> None:

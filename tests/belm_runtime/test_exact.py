@@ -118,7 +118,7 @@ def test_strides_and_signs_of_zero_make_no_difference() -> None:
 # ---- quality -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("spacing", ["leading", "trailing", "karras", "power:p=1.5"])
+@pytest.mark.parametrize("spacing", ["leading", "trailing", "karras", "power:p=1.5", "floored:p=2.5"])
 @pytest.mark.parametrize("schedule", ["ddpm", "sd15", "cosine"])
 def test_samples_are_those_of_float64(schedule: str, spacing: str) -> None:
     chosen = Schedule.preset(schedule)

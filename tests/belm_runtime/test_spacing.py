@@ -396,3 +396,29 @@ def test_free_nodes_lie_on_the_cubic(preset: str, spacing: str, steps: int) -> N
 def test_free_with_even_knots_is_even_in_the_flow_s_time() -> None:
     grid = Schedule.preset("flow").grid(40, "free:s=0.25/0.5/0.75")
     np.testing.assert_allclose(grid.sigma, Schedule.preset("flow").grid(40, "trailing").sigma, rtol=1e-14)
+
+
+@pytest.mark.parametrize(("preset", "offset"), [("sd15", 1), ("ddpm", 0)])
+@pytest.mark.parametrize("steps", [1, 2, 10, 50, 400])
+def test_floored_is_power_with_a_floor(preset: str, offset: int, steps: int) -> None:
+    found = Schedule.preset(preset).grid(steps, "floored:p=2.5").timesteps[1:]
+    plain = Schedule.preset(preset).grid(steps, "power:p=2.5").timesteps[1:]
+    assert found[-1] == 999 and found[0] == max(plain[0], offset)
+    if plain[0] >= offset:
+        assert np.array_equal(found, plain)
+    else:
+        u = ((found + 1) / 1000) ** (1 / 2.5)
+        assert np.allclose(np.diff(u), (1 - u[0]) / (steps - 1), rtol=1e-9)
+
+
+def test_floored_starts_at_the_flow_s_least_time() -> None:
+    schedule = Schedule.preset("flow", shift=3)
+    found, plain = (schedule.grid(100, f"{name}:p=2.5") for name in ("floored", "power"))
+    least = (1 / 1000) * 3 / (1 + 2 / 1000)
+    assert found.sigma[1] == pytest.approx(least, rel=1e-12) and plain.sigma[1] < least
+    assert np.array_equal(schedule.grid(10, "floored:p=2.5").sigma, schedule.grid(10, "power:p=2.5").sigma)
+
+
+def test_a_floor_above_the_schedule_is_refused() -> None:
+    with pytest.raises(InputError, match="spacing 'floored' starts at timestep 3"):
+        Schedule.from_betas([0.1, 0.1], steps_offset=3).grid(5, "floored:p=2")

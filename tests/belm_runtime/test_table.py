@@ -17,7 +17,7 @@ from belm_runtime import Grid, InputError, Schedule, coefficients
 from belm_runtime.frame import Frame
 from belm_runtime.models import PREDICTIONS, mixing
 
-SPACINGS = ["leading", "trailing", "linspace", "logsnr", "karras", "power:p=1.5"]
+SPACINGS = ["leading", "trailing", "linspace", "logsnr", "karras", "power:p=1.5", "floored:p=2.5"]
 FRAMES: list[Any] = ["noise", "flow", "data", Fraction(1, 2), 3]
 RELATIONS = ["ddim", "o-belm", "bdia:gamma=0.5", "bdia:gamma=1", "open:k=3", "blend:k=2", "blend:k=3,theta=1/3"]
 LONGER = ["open:k=4", "open:k=5", "blend:k=4", "blend:k=5", "belm:k=2", "belm:k=3", "belm:k=4", "belm:k=5"]
