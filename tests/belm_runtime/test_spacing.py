@@ -187,7 +187,7 @@ def test_flow_power() -> None:
         ("flow", 10, {"spacing": "free:s=0.2/x"}, "s = 0.2/x must be knots"),
         ("flow", 10, {"spacing": "free:s=0.2/"}, "s = 0.2/ must be knots"),
         ("ddpm", 10, {"spacing": "designd"}, "unknown spacing 'designd'; did you mean 'designed'"),
-        ("ddpm", 10, {"spacing": "zzz"}, "karras, power, bent, free, designed, or the path of a design"),
+        ("ddpm", 10, {"spacing": "zzz"}, "karras, power, floored, bent, free, designed, or the path of a design"),
         ("ddpm", 10, {"end": "last"}, "end must be 'zero' or 'first', not 'last'"),
         ("ddpm", 10, {"end": "first"}, "node 1 is at timestep 0 already"),
         ("sd15", 10, {"spacing": "karras", "end": "first"}, "node 1 is at timestep 0 already"),
@@ -301,7 +301,7 @@ def test_spacings_are_spelled_in_one_way(text: str, canonical: str) -> None:
 def test_spacings_hold_exact_values_and_defaults() -> None:
     assert Spacing("karras") == Spacing.read("karras:rho=7") and Spacing("karras")["rho"] == 7
     assert Spacing.read("free:s=0.1/0.7")["s"] == (Fraction(1, 10), Fraction(7, 10))
-    assert set(RULES) == {"leading", "trailing", "linspace", "logsnr", "karras", "power", "bent", "free"}
+    assert set(RULES) == {"leading", "trailing", "linspace", "logsnr", "karras", "power", "floored", "bent", "free"}
 
 
 @pytest.mark.parametrize(
