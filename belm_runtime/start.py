@@ -8,6 +8,8 @@ There is no prediction at node 0; the network is evaluated at (x_0, timesteps[1]
 1's conversion, and turned into a slope with alpha_0, sigma_0. Continued over all nodes this is the approximate
 inversion of a method that has no exact one. For order 1 it is DDIM inversion, explicit Euler upward; the loops of
 diffusers make the same steps, but tell the network t_{m+1} where x_m stands at t_m.
+
+Exponential variants start in the same way: log(sigma/alpha) does not exist at node 0.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def line(name: str, settings: dict[str, Any]) -> str:
     note = " (clips)" if report.notes and "clipped" in report.notes[0] else ""
     measured = report.order or {}
     exact = [report.exact.get(key) for key in ("order", "order_smooth")]
-    found = exact if report.exact else [measured.get(key) for key in ("on_this_grid", "on_smooth_grids")]
+    found = exact if "order" in report.exact else [measured.get(key) for key in ("on_this_grid", "on_smooth_grids")]
     if any("not alike" in words for words in report.notes):
         found = [None, None]
     orders = " / ".join("–" if p is None else str(p) for p in found)
