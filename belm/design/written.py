@@ -9,7 +9,6 @@ search.json             how it was found: all points and their scores
 from __future__ import annotations
 
 import json
-import pprint
 import re
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,8 @@ from belm_runtime.files import write as write_bytes
 _PAGE = '''\
 """The design {name}: its method and its grid, from data (`belm_theory.design`).
 
-WRITTEN by `belm design {arguments}`; the entry {name}.json holds the same data for the runtime.
+WRITTEN by: belm design {arguments}
+The entry {name}.json holds the same data for the runtime.
 """
 
 from belm_theory.certificate import Certificate
@@ -77,7 +77,7 @@ def write(design: Design, record: dict[str, Any], arguments: str, folder: Path) 
     if wrong := check(made.as_dict()):
         raise ArithmeticError(f"the certificate of {design.name} does not hold: {'; '.join(wrong)}")
     design.write(folder / f"{design.name}.json")
-    text = pprint.pformat(data, width=110, sort_dicts=False).replace("'", '"')
+    text = json.dumps(data, indent=4).replace(": null", ": None").replace('"\n}', '",\n}')
     page = _PAGE.format(name=design.name, arguments=arguments, data=text)
     write_bytes(folder / f"design_{design.name.replace('-', '_')}.py", page.encode())
     made.write(folder)
