@@ -7,7 +7,7 @@ declared here.
     methods.blend(k=3, theta="4/5") == methods.parse("blend:k=3,theta=0.8")
 
 A design (`belm_runtime.designs`) stands for a member that may depend on the number of steps N of the grid: ``designed``
-is ``blend:k=3,theta=(N/(N + 8))^2``, an outcome of `belm design`. The path of a design's file does as well.
+is ``blend:k=3,theta=(N/(N + 9.3))^2``, an outcome of `belm design`. The path of a design's file does as well.
 
 ``exp-`` before the name of a relation makes its exponential variant: the same weights a, slopes interpolated in log-SNR
 (`belm_runtime.exponential`).

@@ -1,7 +1,7 @@
-"""The designed method: its amplification in inversion stays below e^8 however many steps there are.
+"""Damping that depends on the number of steps: amplification in inversion stays below e^m however many there are.
 
-The designed method is blend BELM with k = 3 and theta = (N/(N + m))², m = 8, on a grid of N steps. Its weights are not
-negative, so K = 1 in sampling (nonnegative_weights), and its parasitic roots are a conjugate pair,
+Blend BELM with k = 3 and theta = (N/(N + m))² on a grid of N steps is the method of the design `designed` (m = 9.3). Its
+weights are not negative, so K = 1 in sampling (nonnegative_weights), and its parasitic roots are a conjugate pair,
 
     rho = (z - 1)·(z² + theta·z + theta),    |z|² = theta,    |z| = N/(N + m)
 

@@ -270,13 +270,14 @@ BEFORE = {
 
 
 @pytest.mark.parametrize("preset", BEFORE)
-def test_designed_is_where_it_always_was(preset: str) -> None:
-    grid = Schedule.preset(preset).grid(5, "designed")
+def test_bent_is_where_it_always_was(preset: str) -> None:
+    grid = Schedule.preset(preset).grid(5, "bent:A=0.12,B=6,C=0.75")
     sbar, times = BEFORE[preset]
     # The logarithm and exponential of another machine may round otherwise.
     np.testing.assert_allclose(grid.sbar[1:], sbar, rtol=1e-14)
     np.testing.assert_allclose(grid.timesteps[1:], times, rtol=1e-14)
-    assert grid.spacing == "designed" and grid == Schedule.preset(preset).grid(5, "bent:A=0.12,B=6,C=0.75")
+    named = Schedule.preset(preset).grid(5, "designed")
+    assert named.spacing == "designed" and named == Schedule.preset(preset).grid(5, "bent:A=0.19,B=3.7,C=0.54")
 
 
 # ---- names ---------------------------------------------------------------------------------------------------------

@@ -198,7 +198,7 @@ def test_the_designed_pair_by_name(tmp_path: Path) -> None:
     BELMScheduler(**SD15, timestep_spacing="designed", method="designed").save_pretrained(tmp_path)
     scheduler = BELMScheduler.from_pretrained(tmp_path)
     assert (scheduler.config.method, scheduler.config.timestep_spacing) == ("designed", "designed")
-    for steps, theta in ((10, "25/81"), (32, "0.64")):
+    for steps, theta in ((10, "10000/37249"), (50, "250000/351649")):
         # The method follows the number of steps, the nodes lie at or above the last training timestep.
         scheduler.set_timesteps(steps)
         assert scheduler.timesteps[0] == 999 and scheduler.timesteps[-1] >= SD15["steps_offset"]
