@@ -153,8 +153,14 @@ def uneven(n: int) -> Grid:
     return Grid.from_arrays(1 - t, t, t)
 
 
-def error(method: str, n: int, frame: Any) -> float:
-    grid = uneven(n)
+def even(n: int) -> Grid:
+    """Equal steps in t from clean data to 0.8."""
+    t = np.linspace(0, 0.8, n + 1)
+    return Grid.from_arrays(1 - t, t, t)
+
+
+def error(method: str, grid: Grid, frame: Any) -> float:
+    n = grid.steps
     sampler, ends = Sampler(method, grid, frame=frame), (float(grid.alpha[-1]), float(grid.sigma[-1]))
     nodes = range(n - sampler.method.k + 1, n + 1)
     exact = {i: GAUSSIAN.exact(NOISE, ends, (float(grid.alpha[i]), float(grid.sigma[i]))) for i in (0, *nodes)}
@@ -170,8 +176,14 @@ def error(method: str, n: int, frame: Any) -> float:
 )
 def test_order_on_an_uneven_grid(method: str, frame: Any, order: int) -> None:
     steps = [120, 240, 480]
-    found = -np.polyfit(np.log(steps), np.log([error(method, n, frame) for n in steps]), 1)[0]
+    found = -np.polyfit(np.log(steps), np.log([error(method, uneven(n), frame) for n in steps]), 1)[0]
     assert found == pytest.approx(order, abs=0.15)
+
+
+@pytest.mark.parametrize(("method", "order"), [("exp-adams:m=3", 2), ("exp-adams:m=4", 2), ("adams:m=3", 3)])
+def test_the_logarithm_at_clean_data_leaves_order_two(method: str, order: int) -> None:
+    found = np.log2(error(method, even(240), "noise") / error(method, even(480), "noise"))
+    assert found == pytest.approx(order, abs=0.06)
 
 
 # ---- runs -----------------------------------------------------------------------------------------------------------
