@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 pytest.importorskip("diffusers")
 
 from belm_runtime import InputError, Sampler
+from belm_runtime.design import Design
 from belm_runtime.pipelines import Adapter
 from belm_runtime.pipelines.load import fingerprint, load
 
@@ -160,3 +162,14 @@ def test_a_pipeline_that_was_saved_without_its_text_encoder(tiny: Any, tmp_path:
     assert pipe.text_encoder is None
     with pytest.raises(InputError, match="holds no text encoder"):
         Adapter(pipe, 4).model(prompt="a cat")
+
+
+@pytest.mark.parametrize("arithmetic", ["float64", "integer"])
+def test_a_design_brings_frame_and_start_in_any_arithmetic(tiny: Any, tmp_path: Path, arithmetic: str) -> None:
+    path = str(tmp_path / "own.json")
+    Design("own", "blend:k=3", Fraction(8), "q=1/2", "ddim", "free:s=0.02/0.1/0.5", "open:k=3").write(path)
+    model = tiny.stable_diffusion()
+    on, _ = adapted(model, 10, method=path, timestep_spacing=path, arithmetic=arithmetic)
+    made = on.sampler
+    assert (str(made.method), str(made.frame), made.table.start) == ("blend:k=3,theta=25/81", "q=1/2", "ddim")
+    assert made.grid.spacing == "free:s=0.02/0.1/0.5" and (made.exact is not None) == (arithmetic == "integer")
