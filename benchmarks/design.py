@@ -1,6 +1,7 @@
 """The designed method and grid, judged on what the search never saw: held-out mixtures and the embedded digits model.
 
     python benchmarks/design.py [--out docs/images/design-pareto.png] [--json benchmarks/design.json] [--only digits]
+    python benchmarks/design.py --tables benchmarks/design.json     the tables of the docs, from a record
 
 Generation error: RMS distance of x_0 from a fine solution of the ODE from the same x_N, node N of the grid in question.
 Seed error: RMS distance of the noise that inversion recovers from that solution alone. Equal model calls everywhere:
@@ -26,6 +27,7 @@ from typing import Any
 
 import torch
 from _design_problems import FRESH, SEEN, Digits, Mixture, top
+from _design_tables import tables
 from rich.progress import track
 
 from belm.design.judged import BARE, COMPARED, SEEN_KIND, targets
@@ -143,7 +145,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--only", choices=ONLY)
+    parser.add_argument("--tables", type=Path)
     chosen = parser.parse_args()
+    if chosen.tables:
+        print(tables(json.loads(chosen.tables.read_text(encoding="utf-8"))))
+        return
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", UserWarning)
     begin, found, small = time.time(), [], []

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from belm.design.candidate import settings
 
 from belm.design import measure
-from belm.design.candidate import settings
 from belm.design.problems import training
 from belm_runtime import Sampler
 from belm_runtime.errors import InputError
