@@ -69,8 +69,11 @@ def derive() -> Certificate:
         assert order(relation) == k - 1
         assert [zero_stable(relation, way).outcome for way in ("sampling", "inversion")] == ["proved", "proved"]
         relations.append(relation)
-        goals += [orders(f"k = {k}: order {k - 1} on every grid", relation, k - 1),
-                  stable(f"k = {k}: K_sampling = 1 on every grid", relation, constant=1), *_inverse_step(k, relation.a)]
+        goals += [
+            orders(f"k = {k}: order {k - 1} on every grid", relation, k - 1),
+            stable(f"k = {k}: K_sampling = 1 on every grid", relation, constant=1),
+            *_inverse_step(k, relation.a),
+        ]
     return Certificate(
         CLAIM, proved("X_{i+k-1} = X_{i-1} + m·L_i·(X_{i-1} - X_i); F_i(d_i, d_{i+1}) = q_i·F_i(d_{i-1}, d_i)"),
         (*goals, *_two_steps(), *_three_steps()), relations=tuple(relations),

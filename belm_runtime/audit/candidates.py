@@ -30,7 +30,7 @@ from belm_runtime.table import Table, coefficients
 STATES, SLOPES = 5, 4
 SOLVER = "dpm-solver++(2m)"
 _EQUAL = {("adams", 1), ("belm", 2)}  # ddim and o-belm
-#: Families that are no lines: not affine in m, and of several parameters.
+#: Families that are no lines, not affine in m or of several parameters: `belm_runtime.audit.unlisted` finds these.
 _NO_LINES = {"damped", "weights"}
 #: Members of exp-adams that are looked for; exp-adams:m=1 is ddim.
 _EXPONENTIAL = (2, 3)

@@ -11,20 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
 import numpy as np
 
 from belm_runtime.audit.candidates import SOLVER, Candidate, Line, fixed, lines
 from belm_runtime.audit.probe import Forms
 from belm_runtime.audit.relations import Relation, Window, columns, difference, fitted, residual, scale, window_of
+from belm_runtime.audit.unlisted import simple, unlisted
 from belm_runtime.errors import InputError
 from belm_runtime.grid import Grid
 
 #: How many candidates of each kind are compared coefficient by coefficient.
 _SHORTLIST = 12
-#: A fitted parameter this near to a simple fraction is that fraction.
-_SIMPLE, _NEAR = 100, 2e-4
 
 
 @dataclass(frozen=True)
@@ -66,13 +64,18 @@ class Match:
 def matches(forms: Forms, grid: Grid, prediction: str, tolerance: float) -> list[Match]:
     """How far a run is from every method that is looked for, the nearest by rows first.
 
-    Members with a fitted parameter are made only where no other method matches.
+    Members with a fitted parameter are made only where no other method matches, those with more of them last.
     """
     window = window_of(forms, tolerance)
     known = [compare(forms, c, window, tolerance) for c in fixed(grid, prediction)]
     if known and not any(match.exact and match.candidate.method for match in known):
         members = _fitted(forms, grid, prediction, window)
         known += [replace(compare(forms, c, window, tolerance), fitted=True) for c in members]
+        if not any(match.exact for match in known):
+            own = fitted(forms, window, 1e-9)
+            free = (compare(forms, c, window, tolerance) for c in unlisted(own, grid, prediction, window[0]))
+            # With so many parameters only a run that holds in every row is one.
+            known += [replace(match, fitted=True) for match in free if match.exact][:1]
     return sorted(known, key=lambda match: match._rank)
 
 
@@ -129,7 +132,7 @@ def _fitted(forms: Forms, grid: Grid, prediction: str, window: Window) -> Iterat
     """Members with the parameter that whole rows ask for, and with the one that their oldest state asks for."""
     own = fitted(forms, window, 1e-9)
     for line in lines(grid, prediction):
-        for value in {_simple(_of_rows(forms, line)), _simple(_of_oldest(own, line))}:
+        for value in {simple(_of_rows(forms, line)), simple(_of_oldest(own, line))}:
             if value is None:
                 continue
             try:
@@ -159,12 +162,3 @@ def _of_rows(forms: Forms, line: Line) -> list[float]:
         if (size := float(slope @ slope)) > 0:
             found.append(float(first) - float(low @ slope) / size)
     return found
-
-
-def _simple(found: list[float]) -> Fraction | None:
-    """The median, as a simple fraction if it is near one."""
-    if not found:
-        return None
-    value = float(np.median(found))
-    simple = Fraction(value).limit_denominator(_SIMPLE)
-    return simple if abs(simple - value) < _NEAR / _SIMPLE else Fraction(f"{value:.8f}")
