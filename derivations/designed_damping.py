@@ -1,6 +1,6 @@
 """Damping that depends on the number of steps: amplification in inversion stays below e^m however many there are.
 
-Blend BELM with k = 3 and theta = (N/(N + m))² on a grid of N steps is the method of the design `designed` (m = 9.3). Its
+Blend BELM with k = 3 and theta = (N/(N + m))² on a grid of N steps is the method of the design `designed`, m = 9.3. Its
 weights are not negative, so K = 1 in sampling (nonnegative_weights), and its parasitic roots are a conjugate pair,
 
     rho = (z - 1)·(z² + theta·z + theta),    |z|² = theta,    |z| = N/(N + m)
