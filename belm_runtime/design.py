@@ -15,7 +15,7 @@ from typing import Any
 from belm_runtime.designs import Record
 from belm_runtime.errors import InputError
 from belm_runtime.grid import Grid
-from belm_runtime.methods import Method, damped, parse
+from belm_runtime.methods import Method, parse, with_damping
 from belm_runtime.sampler import Sampler
 from belm_runtime.schedule import Schedule
 
@@ -39,7 +39,7 @@ class Design(Record):
 
     def method_on(self, steps: int) -> Method:
         """The method on a grid of N steps."""
-        return damped(self.method, self.damping, steps)
+        return with_damping(self.method, self.damping, steps)
 
     def grid(self, schedule: Schedule, steps: int) -> Grid:
         """The grid of N steps."""

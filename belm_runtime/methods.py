@@ -123,7 +123,7 @@ class Method:
         return getattr(module, self._member["function"])(*(values[name] for name in self._member["arguments"]))
 
 
-def damped(method: str, damping: Fraction | None, steps: int) -> Method:
+def with_damping(method: str, damping: Fraction | None, steps: int) -> Method:
     """A design's method on a grid of N steps: with a damping m, theta is (N/(N + m))^(k - 1).
 
     Raises:
@@ -155,14 +155,14 @@ def parse(method: Method | str, steps: int | None = None) -> Method:
     if isinstance(method, Method):
         return method
     text = str(method).strip()
-    if text.startswith(EXPONENTIAL) and designs.find(text.removeprefix(EXPONENTIAL)) is not None:
-        return exponential(parse(text.removeprefix(EXPONENTIAL), steps))
-    design = designs.find(text)
+    design = designs.find(method)
     if design is not None:
-        at_50 = damped(design.method, design.damping, 50)
+        at_50 = with_damping(design.method, design.damping, 50)
         if steps is None and design.damping is not None:
             raise InputError(f"the method {method!r} depends on the number of steps; at 50 it is {at_50}")
-        return at_50 if steps is None else damped(design.method, design.damping, steps)
+        return at_50 if steps is None else with_damping(design.method, design.damping, steps)
+    if text.startswith(EXPONENTIAL) and text.removeprefix(EXPONENTIAL) in designs.shipped():
+        raise InputError(f"{text!r}: exp- goes before a method, as in exp-blend:k=3, and not before a design")
     family, values = read(text)
     return make(family, **values)
 

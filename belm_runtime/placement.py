@@ -151,13 +151,20 @@ def ratios(spacing: Spacing, steps: int, low: float, high: float) -> FloatArray:
 
     Returns:
         float64 of shape (N,).
+
+    Raises:
+        InputError: a rho so small that numbers overflow.
     """
     weight = (_index(steps) - 1) / max(steps - 1, 1)
     if spacing.name == "logsnr":
         sbar = np.exp((1 - weight) * np.log(low) + weight * np.log(high))
     else:
         rho = spacing.number("rho")
-        sbar = ((1 - weight) * low ** (1 / rho) + weight * high ** (1 / rho)) ** rho
+        with np.errstate(over="ignore", invalid="ignore"):
+            # In units of low, so that a small rho overflows as late as can be.
+            sbar = low * (1 - weight + weight * np.float64(high / low) ** (1 / rho)) ** rho
+        if not np.isfinite(sbar).all():
+            raise InputError(f"spacing {str(spacing)!r}: rho is too small for sigma/alpha from {low:.3g} to {high:.3g}")
     sbar[0], sbar[-1] = low, high
     return np.asarray(sbar, dtype=np.float64)
 

@@ -4,8 +4,10 @@ A design gives a method string, perhaps a damping m, which stands for theta = (N
 and a spacing. Claimed of it are
 
     order      on every grid (of exponential variants their derivation says it: here a alone)
-    weights    constant a: where the roots of rho/(z - 1) lie at the numbers of steps searched, between R_N and 1, so
-               that inversion amplifies by at most 1/R_N a step; other rules: what holds on every grid
+    weights    constant a: that the root condition holds at the numbers of steps searched, and the moduli of the
+               parasitic roots lie between R_N and 1, so that in the long run inversion amplifies no mode by more than
+               1/R_N a step; other rules: what holds on every grid, or that stability depends on the grid, and
+               nothing of an inversion that is unstable on all of them
     grid       the nodes increase
 
 R_N is the largest thousandth that the roots exceed, by exact counts. Everything is computed from the data; the page
@@ -36,6 +38,7 @@ _GRANTED = {
     "power": "T·u^p increases with u for p > 0", "floored": "T·u^p increases with u for p > 0",
     "karras": "(c + d·u)^rho increases with u for c, d, rho > 0",
     "logsnr": "exp increases",
+    **dict.fromkeys(("leading", "trailing", "linspace"), "whole timesteps, one a node, increase"),
 }
 
 
@@ -85,8 +88,9 @@ def _method(design: Mapping[str, str | None]) -> _Part:
     """Order and stability of the method."""
     text, damping = str(design["method"]), design["damping"]
     family, _, given = text.removeprefix("exp-").partition(":")
-    relation = FAMILIES[family](**_numbers(given))
-    assert isinstance(relation, Relation)
+    relation = _relation(family, _numbers(given), damping)
+    if design["frame"] == "data" and FAMILIES[family].lengths:
+        raise ValueError(f"{family} needs positive steps, and those of the data frame are negative")
     part = _Part(relations=[relation])
     if not text.startswith("exp-"):
         found = order(relation)
@@ -103,6 +107,21 @@ def _method(design: Mapping[str, str | None]) -> _Part:
     return part
 
 
+def _relation(family: str, values: dict[str, sp.Rational], damping: str | None) -> Relation:
+    """The relation, its parameters at their defaults where they are not given; theta stays free for a damping."""
+    if family not in FAMILIES:
+        raise ValueError(f"unknown method {family!r}; known: {', '.join(FAMILIES)}")
+    defaults = {p.name: p.default for p in FAMILIES[family].parameters if p.symbol and p.default is not None}
+    if damping is not None:
+        del defaults["theta"]
+    found = FAMILIES[family](**values)
+    missing = {symbol.name: defaults[symbol.name] for symbol in found.parameters if symbol.name in defaults}
+    found = FAMILIES[family](**values, **missing)
+    if not isinstance(found, Relation):
+        raise ValueError(f"{family} is no relation; designs are made of relations")
+    return found
+
+
 def _numbers(given: str) -> dict[str, sp.Rational]:
     """``k=3,theta=0.7`` as exact numbers by name."""
     pairs = (item.partition("=") for item in given.split(",") if item)
@@ -111,18 +130,24 @@ def _numbers(given: str) -> dict[str, sp.Rational]:
 
 def _bounds(part: _Part, relation: Relation, at: str) -> None:
     """Where the roots of rho/(z - 1) lie."""
-    rest, left = sp.div(characteristic(relation), sp.Poly(Z - 1, Z))
+    rho = characteristic(relation)
+    rest, left = sp.div(rho, sp.Poly(Z - 1, Z))
     assert left.is_zero
-    count = count_roots(rest)
+    count = count_roots(rho)
     if not count.satisfies_root_condition:
-        raise ValueError(f"{relation.name} is not zero-stable: {count.outside} roots lie outside the unit circle")
-    where = "on or inside the unit circle, simple where on it" if count.on else "inside the unit circle"
-    says = f"{at}the roots of rho/(z - 1) lie {where}"
-    part.goals.append(roots(says, rest.all_coeffs(), count.inside, count.on, 0, True))
-    if count.on == rest.degree():
-        part.says.append(f"{at}parasitic roots simple and on the unit circle, neutral both ways")
+        raise ValueError(
+            f"{relation.name} is not zero-stable: {count.outside} roots of rho lie outside the unit circle, "
+            f"those on it are {'not ' * count.repeated_on}simple"
+        )
+    says = f"{at}the root condition: no root of rho lies outside the unit circle, those on it are simple"
+    part.goals.append(roots(says, rho.all_coeffs(), count.inside, count.on, 0, True))
+    if count.inside == 0:
+        part.says.append(f"{at}all roots simple and on the unit circle, neutral both ways")
         return
     R = _least_modulus(rest)
+    if R == 0:
+        part.says.append(f"{at}the root condition holds")
+        return
     part.says.append(f"{at}parasitic roots of modulus between {R} and 1")
     coefficients = _scaled(rest, R).all_coeffs()
     part.goals.append(roots(f"{at}they exceed {R} in modulus, and 1/z is below {1 / R}", coefficients, 0, 0,
@@ -153,6 +178,10 @@ def _on_every_grid(part: _Part, relation: Relation) -> _Part:
         if found.outcome == "proved" and "K = 1" in found.witness:
             part.says.append(f"K = 1 in {direction} on every grid")
             part.goals.append(stable(part.says[-1], relation, direction, constant=1))
+        elif found.outcome == "refuted" and direction == "sampling":
+            raise ValueError(f"{relation.name} is not zero-stable in {direction}: {found.witness}")
+        elif found.outcome == "undecided":
+            part.says.append(f"stability in {direction} depends on the grid")
         elif found.outcome == "proved":
             part.granted.append(f"{direction} is stable on every grid: {found.witness} (a claim of its own)")
     return part
@@ -189,10 +218,12 @@ def _free(part: _Part, knots: Sequence[sp.Rational]) -> _Part:
     first, last = (sp.Max(0, (3 * near - far) / 2) for near, far in (secants[:2], secants[:-3:-1]))
     for j, (secant, (d0, d1)) in enumerate(zip(secants, pairwise([first, *inner, last]), strict=True), 1):
         middle = 3 * secant - d0 - d1
-        part.goals += [value(f"piece {j}: d_0 >= 0", {}, d0, ">=", 0), value(f"piece {j}: d_1 >= 0", {}, d1, ">=", 0)]
+        part.goals += [value(f"piece {j} rises", {}, secant, ">", 0), value(f"piece {j}: d_0 >= 0", {}, d0, ">=", 0),
+                       value(f"piece {j}: d_1 >= 0", {}, d1, ">=", 0)]  # fmt: skip
         if middle >= 0:
             part.goals.append(value(f"piece {j}: 3Δ - d_0 - d_1 >= 0", {}, middle, ">=", 0))
         else:
             part.goals.append(value(f"piece {j}: (3Δ - d_0 - d_1)² < d_0·d_1", {}, middle**2, "<", d0 * d1))
     part.granted.append("b_0(1-t)² + 2b_1·t(1-t) + b_2·t² >= 0 on [0, 1] for b_0, b_2 >= 0 and b_1 >= -sqrt(b_0·b_2)")
+    part.granted.append("a cubic with derivative >= 0 that is not constant increases")
     return part

@@ -33,6 +33,7 @@ from rich.progress import track
 from belm.design.judged import BARE, COMPARED, SEEN_KIND, targets
 from belm.design.pareto import figure
 from belm_runtime import Grid, Sampler, Schedule
+from belm_runtime.files import write
 
 SCHEDULES, GRIDS, STEPS, GUIDANCE = ("sd15", "ddpm"), ("leading", "trailing", "designed"), (10, 20, 50, 100), (1.0, 3.0)
 METHODS = ("ddim", "edict", "bdia:gamma=1", "o-belm", "adams:m=2", "blend:k=3,theta=0.8", *BARE, "designed")
@@ -169,8 +170,8 @@ def main() -> None:
         for target in record[group]:
             print(f"{target['met']!s:6}{target['value']:8.3f} {target['wanted']:>8}  {target['what']}")
     if chosen.json:
-        chosen.json.write_text(written(record), encoding="utf-8")
-    if chosen.out:
+        write(chosen.json, written(record).encode())
+    if chosen.out and new:
         figure(new, chosen.out)
 
 

@@ -58,11 +58,18 @@ def design(
     asked = {"rules": rules, "k": k, "slopes": slopes, "frames": frames, "spacings": spacings, "starts": starts,
              "budget": budget, "seed": seed}  # fmt: skip
     arguments = " ".join(f"--{key} {shlex.quote(str(value))}" for key, value in asked.items() if value != "all")
+    failure: ArithmeticError | None = None
     with staged(out) as folder:
         with bar("design") as report:
             found = search.Search(cells, budget, seed, report).run()
         record = {"asked": asked, **search.as_record(found)}
-        write(replace(found.best, name=name), record, f"--name {name} {arguments}", folder)
+        try:
+            write(replace(found.best, name=name), record, f"--name {name} {arguments}", folder)
+        except ArithmeticError as error:
+            failure = error  # What was found is kept.
+    if failure:
+        typer.echo(f"{failure}; what was found is in {out / 'search.json'}", err=True)
+        raise typer.Exit(1)
     _say(record, found.score, len(cells))
     typer.echo(str(out / f"{name}.json"))
 
@@ -70,7 +77,7 @@ def design(
 def _listed(option: str, text: str, known: Iterable[str]) -> list[str]:
     """The names of a list, or all."""
     names = [*known]
-    return names if text == "all" else [one_of(option, each.strip(), names) for each in text.split(",")]
+    return names if text == "all" else list(dict.fromkeys(one_of(option, e.strip(), names) for e in text.split(",")))
 
 
 def _shape(chosen: dict[str, Any]) -> str:

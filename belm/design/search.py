@@ -126,7 +126,7 @@ class Search:
         ranked = self._rank()
         best = sorted((found for found in ranked if math.isfinite(found.rank)), key=_by_rank)
         if not best:
-            raise InputError(f"none of {self.budget} points keeps growth in inversion within its limit; raise --budget")
+            raise InputError(f"none of {len(ranked)} points keeps growth in inversion within its limit")
         few = [self._scored(found, few=True) for found in _mixed(best, self.budget // 16)]
         full = [self._scored(found) for found in sorted(few, key=_by_few)[: 2 * self._evaluations]]
         for start in _distinct(sorted(full, key=_by_score), REFINED):

@@ -5,7 +5,8 @@
 
 A point of a cell is a `Design`, its numbers rounded to what one would write down.
 
-    blend, echo   theta = (N/(N + m))^{k-1}: damping that inversion undoes by about (1 + m/N)^N < e^m
+    blend, echo   theta = (N/(N + m))^{k-1}: the parasitic roots have the product of moduli (N/(N + m))^{k-1}, and all
+                  have N/(N + m) for echo and for blend with k <= 3, which inversion undoes by (1 + m/N)^N < e^m
     damped        theta by the length that a step covers: the same on every grid, without N
     weights       any constant a, by the moduli and angles of the parasitic roots
     bdia          a by the frame's weights w, gamma free;   o-belm   a by the ratio of steps, nothing free
@@ -70,7 +71,7 @@ def _plain(value: float) -> str:
 
 
 def _root_ranges(k: int) -> Ranges:
-    return ((0.5, 1.0), (0.3, 1.0)) * ((k - 1) // 2) + ((0.5, 1.0),) * (1 - k % 2)
+    return ((0.5, 0.99), (0.3, 1.0)) * ((k - 1) // 2) + ((0.5, 0.99),) * (1 - k % 2)
 
 
 RULES: dict[str, Rule] = {

@@ -13,9 +13,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+from belm_runtime._generated.catalogue import FAMILIES
 from belm_runtime.design import Design
 from belm_runtime.errors import InputError
 from belm_runtime.files import write as write_bytes
+from belm_runtime.methods import EXPONENTIAL
+from belm_runtime.spacing import RULES
 
 _PAGE = '''\
 """The design {name}: its method and its grid, from data (`belm_theory.design`).
@@ -38,13 +41,15 @@ def derive() -> Certificate:
 
 
 def check_name(name: str) -> str:
-    """The name of a design, lowercase letters, digits and hyphens.
+    """The name of a design: lowercase letters, digits and hyphens, and nothing that has a meaning already.
 
     Raises:
         InputError: it is none.
     """
     if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
         raise InputError(f"--name {name!r} must be lowercase letters, digits and hyphens, as in 'my-design'")
+    if name in (*FAMILIES, *RULES, "search") or name.startswith((EXPONENTIAL, "design-")):
+        raise InputError(f"--name {name!r} has a meaning already; take another, as 'my-design'")
     return name
 
 
@@ -58,7 +63,7 @@ def as_data(design: Design) -> dict[str, str | None]:
 
 
 def write(design: Design, record: dict[str, Any], arguments: str, folder: Path) -> None:
-    """Write the four files into a folder.
+    """Write the four files into a folder; the record alone where there is no certificate.
 
     Args:
         design: under the name it shall have.
@@ -67,18 +72,22 @@ def write(design: Design, record: dict[str, Any], arguments: str, folder: Path) 
         folder: an existing folder.
 
     Raises:
-        ArithmeticError: the checker does not accept the certificate.
+        ArithmeticError: there is no certificate, or the checker does not accept it.
     """
+    write_bytes(folder / "search.json", (json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
     from belm_theory.checker import check
     from belm_theory.design import certificate
 
     data = as_data(design)
-    made = certificate(data)
-    if wrong := check(made.as_dict()):
+    try:
+        made = certificate(data)
+        wrong = check(made.as_dict())
+    except ValueError as error:
+        raise ArithmeticError(f"{design.method} on {design.spacing} has no certificate: {error}") from None
+    if wrong:
         raise ArithmeticError(f"the certificate of {design.name} does not hold: {'; '.join(wrong)}")
     design.write(folder / f"{design.name}.json")
     text = json.dumps(data, indent=4).replace(": null", ": None").replace('"\n}', '",\n}')
     page = _PAGE.format(name=design.name, arguments=arguments, data=text)
     write_bytes(folder / f"design_{design.name.replace('-', '_')}.py", page.encode())
     made.write(folder)
-    write_bytes(folder / "search.json", (json.dumps(record, indent=1, allow_nan=False) + "\n").encode())

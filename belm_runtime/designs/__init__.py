@@ -3,8 +3,9 @@
     {"format": "belm-design-1", "name": "designed", "method": "blend:k=3", "damping": "8", "frame": "flow",
      "start": "adams", "spacing": "bent:A=0.12,B=6,C=0.75", "inverter": "open:k=3"}
 
-With a damping m the method's theta is (N/(N + m))^(k−1) on a grid of N steps: its parasitic roots have modulus
-N/(N + m), so inversion amplifies them by less than e^m over all steps (derivations/designed_damping.py). The designs in
+With a damping m the method's theta is (N/(N + m))^(k−1) on a grid of N steps. The parasitic roots of blend with k = 2
+or 3 and of echo then have modulus N/(N + m), so inversion amplifies them by less than e^m over all steps (derivations/
+designed_damping.py); those of longer blends have it as a geometric mean, and inversion amplifies more. The designs in
 this folder go by name, any other by the path of its file, wherever a method or a spacing is named.
 
 A record knows its grid's rule; what its method is, and what runs, is in `belm_runtime.design`.
@@ -13,6 +14,7 @@ A record knows its grid's rule; what its method is, and what runs, is in `belm_r
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
@@ -73,6 +75,9 @@ class Record:
         if damping is not None and not (isinstance(damping, Fraction) and 0 <= damping <= 1000):
             shown = decimal(damping) if isinstance(damping, Fraction) else repr(damping)
             raise InputError(f"damping must be an exact number from 0 to 1000, or none at all, not {shown}")
+        for key in ("method", "inverter"):
+            if getattr(self, key).strip().endswith(ENDING) or getattr(self, key).strip() in shipped():
+                raise InputError(f"{key} must be a method of the catalogue, not another design: {getattr(self, key)!r}")
         if self.start not in STARTS:
             raise _of("start", unknown("start", self.start, STARTS))
         for key, kind in (("frame", Frame.parse), ("spacing", Spacing.read)):
@@ -95,7 +100,7 @@ class Record:
         path = Path(__file__).with_name(text + ENDING) if text in shipped() else Path(text)
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             what = error.strerror if isinstance(error, OSError) else error
             raise InputError(f"cannot read the design {str(path)!r}: {what}") from None
         try:
@@ -132,9 +137,9 @@ def find(text: object) -> Record | None:
     Raises:
         InputError: a file that holds no design.
     """
-    if not isinstance(text, str):
+    if not isinstance(text, str | os.PathLike):
         return None
-    named = text.strip()
+    named = os.fspath(text).strip()
     return Record.read(named) if named in shipped() or named.endswith(ENDING) else None
 
 
@@ -151,7 +156,7 @@ def rule_of(text: object) -> tuple[str, Spacing]:
     """
     found = find(text)
     if found is not None:
-        rule, named = Spacing.read(found.spacing), str(text).strip()
+        rule, named = Spacing.read(found.spacing), os.fspath(text).strip()  # type: ignore[call-overload]
         return (named if named in shipped() else str(rule)), rule
     if isinstance(text, str) and text.partition(":")[0].strip() not in RULES:
         raise unknown("spacing", text.partition(":")[0].strip(), (*RULES, *shipped(), BY_PATH))

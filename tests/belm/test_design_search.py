@@ -120,10 +120,12 @@ def test_one_case_in_forty_weighs_in() -> None:
     assert np.allclose(few, np.log(found.ratios(design))[:, [0, 1, 4, 5]])
 
 
-def test_the_baseline_scores_nothing() -> None:
+def test_the_baseline_scores_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     found = judge.Judge(problems.training(1, guidance=(1.0,), batch=1)[:2])
     baseline = Design("x", judge.BASELINE, None, "noise", "adams", judge.USUAL, judge.BASELINE)
-    assert found.score(baseline) == pytest.approx(0, abs=1e-12) and found.certified(baseline) in (0, math.inf)
+    assert found.score(baseline) == pytest.approx(0, abs=1e-12) and math.isinf(found.certified(baseline))
+    monkeypatch.setattr(judge, "GROWTH_LIMIT", math.inf)
+    assert found.certified(baseline) == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -171,11 +173,21 @@ def test_a_certificate_that_does_not_hold_is_not_written(tmp_path: Path, monkeyp
     monkeypatch.setattr("belm_theory.checker.check", lambda found: ["the nodes do not increase"])
     design = Design("x", "open:k=3", None, "flow", "adams", "logsnr", space.NEUTRAL)
     with pytest.raises(ArithmeticError, match="nodes do not increase"):
-        written.write(design, {}, "", tmp_path)
-    assert not list(tmp_path.iterdir())
+        written.write(design, {"found": 1}, "", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["search.json"]
 
 
-@pytest.mark.parametrize("name", ["", "Mine", "a b", "../x", "1st"])
+def test_without_a_certificate_the_command_keeps_what_it_found(
+    run, tmp_path: Path, little: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("belm_theory.checker.check", lambda found: ["the nodes do not increase"])
+    arguments = ("--rules", "blend", "--k", "3", "--slopes", "s", "--budget", "64", "--out", str(tmp_path / "d"))
+    result = run("design", *arguments)
+    assert result.code == 1 and "nodes do not increase" in result.err and "Traceback" not in result.err
+    assert [path.name for path in (tmp_path / "d").iterdir()] == ["search.json"]
+
+
+@pytest.mark.parametrize("name", ["", "Mine", "a b", "../x", "1st", "search", "blend", "leading", "exp-x", "design-x"])
 def test_names_are_plain(name: str) -> None:
     with pytest.raises(InputError, match="--name"):
         written.check_name(name)

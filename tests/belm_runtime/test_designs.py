@@ -14,6 +14,7 @@ from belm_runtime import Grid, InputError, Sampler, Schedule, coefficients, desi
 from belm_runtime.design import Design
 from belm_runtime.designs import Record
 from belm_runtime.kdiffusion import sample_belm
+from belm_runtime.methods import parse
 
 #: A design in which nothing is a default: neither frame nor start are what its method has by itself.
 OWN: dict[str, Any] = {
@@ -84,7 +85,7 @@ def test_what_is_written_is_read(path: str, tmp_path: Path) -> None:
         ({"method": "blend:k=3,theta=0.8"}, "method: a damping fills in theta, but 'blend:k=3,theta=0.8' gives one"),
         ({"method": "open:k=3"}, "method: a damping fills in theta, but 'open' has none"),
         ({"inverter": "open:k=9"}, "inverter: method 'open': k = 9 is outside its range"),
-        ({"inverter": "designed"}, "inverter: the method 'designed' depends on the number of steps"),
+        ({"inverter": "designed"}, "inverter must be a method of the catalogue, not another design"),
     ],
 )  # fmt: skip
 def test_what_is_no_design_is_refused_with_file_and_key(path: str, changes: dict, message: str) -> None:
@@ -182,3 +183,32 @@ def test_the_front_door_of_k_diffusion_takes_a_design(path: str) -> None:
     grid = Grid.from_arrays([1.0] * 9, levels, levels)
     like = Sampler(path, grid, prediction="sample").sample(lambda x, t: 0.3 * x, x)
     assert torch.equal(found[0].x, like.x)
+
+
+def test_a_path_object_is_a_path(path: str) -> None:
+    grid = SD15.grid(12, Path(path))
+    text, named = Sampler(path, grid), Sampler(Path(path), grid)  # type: ignore[arg-type]
+    assert (text.method, text.frame) == (named.method, named.frame) and (text.table.b == named.table.b).all()
+
+
+@pytest.mark.parametrize("key", ["method", "inverter"])
+@pytest.mark.parametrize("other", ["designed", "self.json"])
+def test_a_design_is_made_of_methods_not_of_designs(tmp_path: Path, key: str, other: str) -> None:
+    (tmp_path / "self.json").write_text(json.dumps({**OWN, key: other}))
+    with pytest.raises(InputError, match=f"{key} must be a method of the catalogue, not another design: '{other}'"):
+        Design.read(tmp_path / "self.json")
+
+
+def test_endless_brackets_are_no_design(tmp_path: Path) -> None:
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(InputError, match="cannot read the design"):
+        Design.read(tmp_path / "deep.json")
+
+
+def test_exp_goes_before_methods_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "exp-mine.json").write_text(json.dumps(OWN))
+    (tmp_path / "mine.json").write_text(json.dumps({**OWN, "method": "open:k=3", "damping": None}))
+    assert parse("exp-mine.json", 20) == Design.read("exp-mine.json").method_on(20)
+    with pytest.raises(InputError, match="exp- goes before a method"):
+        parse("exp-designed", 20)

@@ -170,3 +170,9 @@ def test_the_designed_method_knows_the_number_of_steps() -> None:
 def test_the_designed_pair_inverts_without_a_warning_at_any_number_of_steps(preset: str) -> None:
     for steps in (10, 50, 200, 800):
         assert Sampler("designed", Schedule.preset(preset).grid(steps, "designed")).amplification() < 1e5
+
+
+def test_every_family_has_its_constructor() -> None:
+    for family in methods.FAMILIES:
+        assert getattr(methods, family.replace("-", "_")).args == (family,)
+    assert methods.damped(k=3, m=8) == parse("damped:k=3,m=8")

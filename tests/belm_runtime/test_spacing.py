@@ -423,3 +423,9 @@ def test_floored_starts_at_the_flow_s_least_time() -> None:
 def test_a_floor_above_the_schedule_is_refused() -> None:
     with pytest.raises(InputError, match="spacing 'floored' starts at timestep 3"):
         Schedule.from_betas([0.1, 0.1], steps_offset=3).grid(5, "floored:p=2")
+
+
+@pytest.mark.parametrize("preset", ["sd15", "cosine"])
+def test_a_karras_exponent_too_small_for_floats_is_refused(preset: str) -> None:
+    with pytest.raises(InputError, match="rho is too small"):
+        Schedule.preset(preset).grid(5, "karras:rho=0.001")

@@ -72,11 +72,29 @@ def test_slopes_of_a_free_grid_are_scipy_s() -> None:
         assert found == pytest.approx(between if middle["relation"] == ">=" else between**2, abs=1e-9)
 
 
-@pytest.mark.parametrize("spacing", ["bent:A=6,B=0.12,C=0.75", "bent:A=0.12,B=6,C=-1", "free:s=0.2/0.1/0.5"])
+@pytest.mark.parametrize(
+    "spacing", ["bent:A=6,B=0.12,C=0.75", "bent:A=0.12,B=6,C=-1", "free:s=0.2/0.1/0.5", "free:s=0.2/0.2/0.5"]
+)
 def test_grids_that_do_not_increase_are_found_false(spacing: str) -> None:
     assert check(certificate(data("open:k=3", spacing=spacing)).as_dict())
 
 
-def test_unstable_weights_have_no_certificate() -> None:
-    with pytest.raises(ValueError, match="not zero-stable: 1 root"):
-        certificate(data("weights:k=3,a2=0,a3=-3"))
+@pytest.mark.parametrize(
+    ("design", "words"),
+    [
+        (data("weights:k=3,a2=0,a3=-3"), "not zero-stable: 1 root"),
+        # A second root at 1, which rho/(z - 1) alone would not show.
+        (data("weights:k=3,a2=1,a3=-1"), "those on it are not simple"),
+        (data("weights:k=3,a2=-2,a3=0.5"), "those on it are not simple"),
+        (data("belm:k=3", frame="noise"), "not zero-stable in sampling"), (data("edict:p=0.9"), "no relation"),
+        (data("heun"), "unknown method 'heun'"), (data("damped:k=2,m=3", frame="data"), "needs positive steps"),
+    ],
+    ids=lambda value: str(value)[:40],
+)  # fmt: skip
+def test_what_has_no_certificate(design: dict, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        certificate(design)
+
+
+def test_defaults_are_filled_in() -> None:
+    assert certificate(data("blend:k=3")).goals == certificate(data("blend:k=3,theta=0.8")).goals

@@ -36,7 +36,9 @@ def of_record(record: dict[str, Any]) -> Iterator[tuple[str, tuple[Any, ...], An
             if "difference" in record:
                 yield "difference", ("difference",), f"2*({record['difference']})"
         case "inequality":
-            yield "relation", ("relation",), OPPOSITE[record["relation"]]
+            # A sum of squares shows <= or >= only, so there the other of the two.
+            other = {"<=": ">=", ">=": "<="} if "terms" in record else OPPOSITE
+            yield "relation", ("relation",), other[record["relation"]]
             for index, (multiplier, _) in enumerate(record.get("terms", [])):
                 yield f"multiplier {index + 1}", ("terms", index, 0), f"({multiplier}) + 1"
         case "value":
