@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from belm.design.judged import BARE, NEUTRAL, OVERFLOW, geometric
+from belm.design.judged import BARE, COMPARED, NEUTRAL, OVERFLOW, geometric
 
 STEPS, KINDS = (10, 20, 50, 100), ("digits", "mixture")
 GENERATION = {
@@ -23,10 +23,10 @@ SEED = {
 
 
 def tables(record: Mapping[str, Any]) -> str:
-    """All four, as Markdown."""
+    """All five, as Markdown."""
     parts = [
         _table(record["rows"], "generation", GENERATION), _table(record["rows"], "seed", SEED),
-        _small(record["small steps"]), _targets(record),
+        _small(record["small steps"]), _targets(record), _seeds(record),
     ]  # fmt: skip
     return "\n\n".join("\n".join(lines) for lines in parts)
 
@@ -59,16 +59,39 @@ def _small(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _targets(record: Mapping[str, Any]) -> Iterator[str]:
+    """Of generation: each wanted figure, and what it is on each kind of problem."""
     seen = {t["what"]: t for t in record["targets, mixtures seen before"]}
-    yield "| ratio | wanted | measured | mixtures | digits | mixtures seen before |"
+    yield "| generation error | wanted | measured | mixtures | digits | mixtures seen before |"
     yield "|---|---|---|---|---|---|"
     for t in record["targets"]:
-        value = f"{t['value']:.3g}" if t["met"] else f"**{t['value']:.3g}**"
-        worst = "worst" in t["what"]
+        if t["what"].startswith("seed"):
+            continue
+        worst, before = "worst" in t["what"], seen[t["what"]]
         kinds = ["" if worst else f"{t['kinds'][kind]:.2g}" for kind in ("mixture", "digits")]
-        before = f"{seen[t['what']]['value']:.3g}" if worst else (
-            f"{seen[t['what']]['kinds']['seen']:.2g}" if t["what"] in seen else "")
-        yield f"| {t['what']} | {t['wanted'].replace('<=', '≤')} | {value} | {' | '.join(kinds)} | {before} |"
+        kinds.append(f"{before['value']:.3g}" if worst else f"{before['kinds']['seen']:.2g}")
+        what = t["what"].removeprefix("generation, ")
+        yield f"| {what} | {t['wanted'].replace('<=', '≤')} | {_marked(t)} | {' | '.join(kinds)} |"
+
+
+def _seeds(record: Mapping[str, Any]) -> Iterator[str]:
+    """Of the seed: each inverter and start against O-BELM and DDIM inversion on each grid."""
+    by_name = {t["what"]: t for t in record["targets"]}
+    columns = list(product(("leading", "trailing", "designed"), COMPARED))
+    names = {"o-belm": "O-BELM", "ddim": "DDIM"}
+    yield "| seed error from x_0 | " + " | ".join(f"{grid}, / {names[other]}" for grid, other in columns) + " |"
+    yield "|---" * (len(columns) + 1) + "|"
+    for start, calls, method in product(("", " in small first steps"), ("", " at as many calls"), BARE):
+        if bool(start) == bool(calls):
+            cells = [
+                _marked(by_name[f"seed from x_0, {method}{start} / {other}{calls}, both on {grid}"])
+                for grid, other in columns
+            ]
+            yield f"| {method}{start or ', plain start'} | {' | '.join(cells)} |"
+
+
+def _marked(target: Mapping[str, Any]) -> str:
+    """The value, bold where it is not met."""
+    return f"{target['value']:.2g}" if target["met"] else f"**{target['value']:.2g}**"
 
 
 def _mean(values: Iterable[float | None]) -> float:

@@ -1,7 +1,7 @@
 """The designed method and grid, judged on what the search never saw: held-out mixtures and the embedded digits model.
 
     python benchmarks/design.py [--out docs/images/design-pareto.png] [--json benchmarks/design.json] [--only digits]
-    python benchmarks/design.py --tables benchmarks/design.json     the tables of the docs, from a record
+    python benchmarks/design.py --tables benchmarks/design.json     the tables (and the figure) of a record
 
 Generation error: RMS distance of x_0 from a fine solution of the ODE from the same x_N, node N of the grid in question.
 Seed error: RMS distance of the noise that inversion recovers from that solution alone. Equal model calls everywhere:
@@ -149,7 +149,10 @@ def main() -> None:
     parser.add_argument("--tables", type=Path)
     chosen = parser.parse_args()
     if chosen.tables:
-        print(tables(json.loads(chosen.tables.read_text(encoding="utf-8"))))
+        record = json.loads(chosen.tables.read_text(encoding="utf-8"))
+        print(tables(record))
+        if chosen.out:
+            figure([row for row in record["rows"] if not row["problem"].startswith(SEEN_KIND)], chosen.out)
         return
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", UserWarning)

@@ -26,7 +26,7 @@ SHOWN: dict[str, tuple[str, str, str]] = {
 }  # fmt: skip
 _MOST = 30.0
 #: Where a name stands beside its point, in points.
-_BESIDE = {"bdia:gamma=1": (8, -4), DESIGNED: (-6, 8), "edict": (7, 3)}
+_BESIDE = {"bdia:gamma=1": (8, -4), DESIGNED: (-6, 8), "edict": (7, 3), "ddim": (-36, -4), BARE[0]: (-8, -15)}
 
 
 def points(rows: Sequence[Row], kind: str) -> dict[tuple[str, str], dict[str, float | None]]:
