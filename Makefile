@@ -64,6 +64,7 @@ bench: $(BIN)/.ready ## measure: round trips, bounds, stability, integers, gradi
 	$(BIN)/belm bench bare-inversion
 	$(BIN)/belm bench audit-schedulers --out docs/images/audit-differences.png
 	$(BIN)/belm bench design --json benchmarks/design.json --out docs/images/design-pareto.png
+	$(BIN)/belm bench design-scores
 	$(BIN)/belm bench exponential
 
 docs: $(BIN)/.ready ## build the documentation into site/, warnings are errors
