@@ -50,7 +50,7 @@ app.command("table", epilog="Example: belm table o-belm --schedule sd15 --steps 
 app.command("generate", epilog="Example: belm generate --check")(generate.generate)
 app.command("verify", epilog="Example: belm verify --method o-belm --schedule sd15 --steps 50")(verify.verify)
 app.command("check", epilog="Example: belm check derivations/certificates/proposition-5.json")(verify.check)
-app.command("design", epilog="Example: belm design --family blend --k 3 --budget 256 --seed 0 --out design")(
+app.command("design", epilog="Example: belm design --name mine --rules blend,damped --k 3 --budget 512 --out mine")(
     design.design
 )
 app.command("audit", epilog="Example: belm audit diffusers:DDIMScheduler --schedule sd15 --set clip_sample=false")(

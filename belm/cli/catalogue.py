@@ -116,8 +116,14 @@ def _frame(name: str | None) -> Frame | None:
 
 def _exact(method: str) -> tuple[str, dict[str, str]]:
     """The family and the written parameters, checked by the runtime and by the theory, as exact numbers."""
+    from belm_runtime.designs import find
     from belm_runtime.methods import make, read
 
+    if (design := find(method)) is not None:
+        raise InputError(
+            f"{method!r} is a design, {design.method} on {design.spacing}: derive its method, "
+            f"or decide its claim where it has a page (belm verify design-{design.name})"
+        )
     family, given = read(method)
     if make(family, **given).exponential:
         plain = method.strip().removeprefix("exp-")

@@ -75,6 +75,12 @@ def test_derive_damped_and_not_in_the_data_frame(run):
     assert err == "error: --frame data: damped is for positive steps, and those of the data frame are negative\n"
 
 
+def test_derive_says_what_a_design_is(run):
+    code, out, err = run("derive", "designed")
+    assert code == 2 and not out and "'designed' is a design, blend:k=3 on bent:" in err
+    assert "belm verify design-designed" in err and len(err.strip().splitlines()) == 1
+
+
 def test_derive_o_belm(run):
     code, out, err = run("derive", "o-belm", "--format", "json")
     page = json.loads(out)
