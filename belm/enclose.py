@@ -61,7 +61,8 @@ def prepare(method: Method | str, grid: Grid, frame: Frame | str | None = None) 
     Raises:
         InputError: a frame that is not finite on this grid.
     """
-    return Setting(*on_grid(method, grid, frame), *_levels(grid))
+    method, chosen, _ = on_grid(method, grid, frame)
+    return Setting(method, chosen, *_levels(grid))
 
 
 def enclosures(

@@ -22,7 +22,7 @@ from belm_runtime.grid import Grid
 #: Decimal digits in which weights are computed.
 DIGITS = 100
 #: The longest relation in the frames 0 < q < oo; from the next one on the integrals are dilogarithms.
-LONGEST_ELSEWHERE = 3
+LONGEST_ELSEWHERE = max(int(name.removeprefix("frame_")) for name in vars(generated) if name.startswith("frame_"))
 
 
 class Levels:

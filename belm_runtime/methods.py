@@ -157,10 +157,10 @@ def parse(method: Method | str, steps: int | None = None) -> Method:
     text = str(method).strip()
     design = designs.find(method)
     if design is not None:
-        at_50 = with_damping(design.method, design.damping, 50)
+        found = with_damping(design.method, design.damping, 50 if steps is None else steps)
         if steps is None and design.damping is not None:
-            raise InputError(f"the method {method!r} depends on the number of steps; at 50 it is {at_50}")
-        return at_50 if steps is None else with_damping(design.method, design.damping, steps)
+            raise InputError(f"the method {method!r} depends on the number of steps; at 50 it is {found}")
+        return found
     if text.startswith(EXPONENTIAL) and text.removeprefix(EXPONENTIAL) in designs.shipped():
         raise InputError(f"{text!r}: exp- goes before a method, as in exp-blend:k=3, and not before a design")
     family, values = read(text)

@@ -42,10 +42,10 @@ def place(curve: Curve, spacing: Spacing, steps: int, offset: int) -> Nodes:
     if spacing.name in ("logsnr", "karras"):
         return _place_by_ratio(curve, spacing, steps)
     if spacing.name in ("power", "floored"):
-        least = (_least(spacing, offset, last) + 1) / (last + 1) if spacing.name == "floored" else 0.0
-        times = power_times(spacing.number("p"), steps, int(last) + 1, least)
-        if spacing.name == "floored":
-            times[0] = max(times[0], offset)  # to the bit
+        # Power's times begin at -1, and are taken literally.
+        floor = _least(spacing, offset, last) if spacing.name == "floored" else -1.0
+        times = power_times(spacing.number("p"), steps, int(last) + 1, (floor + 1) / (last + 1))
+        times[0] = max(times[0], floor)  # to the bit
     else:
         times = training_times(spacing.name, steps, int(last) + 1, offset)
     return (times, *curve.levels(times))

@@ -156,10 +156,8 @@ def coefficients(
     Raises:
         InputError: unknown names; a frame that is not finite on this grid; what `exponential.check` refuses.
     """
-    if start is None:
-        design = designs.find(method)
-        start = STARTS[0] if design is None else design.start
-    method, chosen = on_grid(method, grid, frame)
+    method, chosen, usual = on_grid(method, grid, frame)
+    start = usual if start is None else start
     if start not in STARTS:
         raise unknown("start", start, STARTS)
     h = np.diff(chosen.coordinate(grid.alpha, grid.sigma))
@@ -174,17 +172,21 @@ def coefficients(
 
 def on_grid(
     method: Method | str, grid: Grid, frame: Frame | str | float | None = None
-) -> tuple[Method, Frame]:  # fmt: skip
-    """The method that is named, and the frame it runs in on a grid: a design's, or the natural one by default.
+) -> tuple[Method, Frame, str]:  # fmt: skip
+    """The method that is named, the frame it runs in on a grid, and its usual start.
+
+    Frame and start are a design's; else the frame is the natural one by default, and the start adams.
 
     Raises:
         InputError: unknown names; a frame that is not finite on this grid, another than a two-register method's own, or
             the data frame for a method that needs positive steps; what `exponential.check` refuses.
     """
-    design = designs.find(method)
-    if frame is None and design is not None:
-        frame = design.frame
-    method = methods.parse(method, grid.steps)
+    design, start = designs.find(method), STARTS[0]
+    if design is None:
+        method = methods.parse(method, grid.steps)
+    else:
+        method, start = methods.with_damping(design.method, design.damping, grid.steps), design.start
+        frame = design.frame if frame is None else frame
     chosen = method.frame if frame is None else Frame.parse(frame)
     if method.exponential:
         exponential.check(str(method), method.k, chosen, grid)
@@ -202,7 +204,7 @@ def on_grid(
         )
     if chosen.q is None and grid.sigma[0] == 0:
         raise InputError("the data frame needs sigma_0 > 0, but this grid has sigma_0 = 0; make it with end='first'")
-    return method, chosen
+    return method, chosen, start
 
 
 def _relations(method: Method, h: np.ndarray, w: np.ndarray, start: str) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from belm.design.judged import BARE, COMPARED, NEUTRAL, OVERFLOW, geometric
+from belm.design.judged import BARE, COMPARED, counted, geometric
+from belm.design.space import NEUTRAL
 
 STEPS, KINDS = (10, 20, 50, 100), ("digits", "mixture")
 GENERATION = {
@@ -95,4 +96,4 @@ def _marked(target: Mapping[str, Any]) -> str:
 
 
 def _mean(values: Iterable[float | None]) -> float:
-    return geometric(OVERFLOW if v is None else min(v, OVERFLOW) for v in values)
+    return geometric(map(counted, values))

@@ -13,6 +13,7 @@ import typer
 from belm.cli.files import staged
 from belm.cli.options import one_of
 from belm.cli.progress import bar
+from belm_runtime.designs import STARTS
 from belm_runtime.errors import InputError
 
 Name = Annotated[str, typer.Option("--name", help="Name of the entry: NAME.json.")]
@@ -50,7 +51,7 @@ def design(
     chosen: dict[str, Any] = {
         "rules": _listed("rules", rules, space.RULES), "ks": [int(each) for each in _listed("k", k, "2345")],
         "slopes": _listed("slopes", slopes, space.SLOPES), "frames": _listed("frames", frames, space.FRAMES),
-        "spacings": _listed("spacings", spacings, space.SPACINGS), "starts": _listed("starts", starts, space.STARTS),
+        "spacings": _listed("spacings", spacings, space.SPACINGS), "starts": _listed("starts", starts, STARTS),
     }  # fmt: skip
     cells = space.cells(**chosen)
     if not cells:
@@ -100,21 +101,13 @@ def _say(record: dict[str, Any], score: float, cells: int) -> None:
     for name, other in record["scores of shipped designs"].items():
         typer.echo(f"  the shipped design {name!r} scores {other:.3f}")
     for choice, table in record["best of each choice"].items():
-        line = "  ".join(
-            f"{name} {_best(values)}" for name, values in sorted(table.items(), key=lambda item: _order(item[1]))
-        )
-        typer.echo(f"  {choice:8} {line}")
+        best_first = sorted((*_best(values), name) for name, values in table.items())
+        typer.echo(f"  {choice:8} " + "  ".join(f"{name} {text}" for *_, text, name in best_first))
 
 
-def _best(values: dict[str, float | None]) -> str:
-    for what in ("score", "few", "rank"):
-        if values[what] is not None:
-            return f"{values[what]:.2f}" + {"score": "", "few": " (few steps)", "rank": " (ranked)"}[what]
-    return "dropped"
-
-
-def _order(values: dict[str, float | None]) -> tuple[int, float]:
-    for place, what in enumerate(("score", "few", "rank")):
+def _best(values: dict[str, float | None]) -> tuple[int, float, str]:
+    """What is best known of a choice: how well it is known, the value, and both in words."""
+    for place, (what, note) in enumerate((("score", ""), ("few", " (few steps)"), ("rank", " (ranked)"))):
         if (value := values[what]) is not None:
-            return place, value
-    return 3, 0.0
+            return place, value, f"{value:.2f}{note}"
+    return 3, 0.0, "dropped"

@@ -12,12 +12,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
+from belm.design.judge import USUAL
+from belm.design.space import NEUTRAL
+
 Row = Mapping[str, Any]
 #: What an error counts as where the run overflowed.
 OVERFLOW = 1e6
 _SETTING = ("problem", "guidance", "schedule", "calls")
-#: The pipeline's usual grid, the designed pair, and a method that is neutral and of order 4 on smooth grids.
-USUAL, DESIGNED, NEUTRAL = "leading", "designed", "echo:k=4,theta=1"
+#: The name of the designed pair.
+DESIGNED = "designed"
 #: What inverts a bare x_0, by itself and with small first steps, and what it is compared with. A method may say its
 #: frame: "METHOD in FRAME".
 BARE, COMPARED = ("exp-open:k=3 in flow", "open:k=3", NEUTRAL), ("o-belm", "ddim")
@@ -37,7 +40,7 @@ def ratios(
         other: method and grid.
     """
     mine, theirs = (
-        {tuple(r[key] for key in _SETTING): _value(r[what]) for r in rows if (r["method"], r["grid"]) == pair}
+        {tuple(r[key] for key in _SETTING): counted(r[what]) for r in rows if (r["method"], r["grid"]) == pair}
         for pair in (ours, other)
     )
     return {setting: value / theirs[setting] for setting, value in mine.items()}
@@ -92,7 +95,7 @@ def targets(rows: Sequence[Row], small: Sequence[Row] = ()) -> list[dict[str, An
 def at_equal_calls(small: Iterable[Row], grid: str, method: str, other: str) -> dict[tuple[Any, ...], float]:
     """Seed error with small first steps over the other's at as many calls, by (problem, guidance, schedule, steps)."""
     return {
-        (row["problem"], row["guidance"], row["schedule"], row["steps"]): _value(row["seed"]) / _value(row[other])
+        (row["problem"], row["guidance"], row["schedule"], row["steps"]): counted(row["seed"]) / counted(row[other])
         for row in small if (row["grid"], row["method"]) == (grid, method)
     }  # fmt: skip
 
@@ -106,5 +109,6 @@ def _by_kind(values: Mapping[tuple[Any, ...], float]) -> dict[str, float]:
     return {key: geometric(found) for key, found in kinds.items()}
 
 
-def _value(error: float | None) -> float:
+def counted(error: float | None) -> float:
+    """An error as it enters a mean."""
     return OVERFLOW if error is None or not math.isfinite(error) else min(error, OVERFLOW)

@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from belm.design.judged import BARE, DESIGNED, NEUTRAL, OVERFLOW, USUAL, Row, balanced, geometric, ratios
+from belm.design.judge import USUAL
+from belm.design.judged import BARE, DESIGNED, OVERFLOW, Row, balanced, geometric, ratios
+from belm.design.space import NEUTRAL
 from belm_runtime.files import write
 
 #: Methods in the figure: name, colour (Okabe and Ito), marker.

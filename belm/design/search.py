@@ -175,7 +175,7 @@ class Search:
                 if drawn[cell] and not cell.ranges:
                     continue  # A cell without numbers is one point.
                 drawn[cell] += 1
-                low, high = np.transpose(np.array(cell.ranges).reshape(-1, 2))
+                low, high = cell.bounds
                 point = tuple((low + numbers[: len(low)] * (high - low)).tolist())
                 found.append(Found(cell, point, self.judge.certified(cell.at(point))))
                 self._tell(1, "ranking by Gaussian data")
@@ -196,7 +196,7 @@ class Search:
 
     def _refine(self, start: Found) -> list[Found]:
         """A simplex from a point, within its share of the budget."""
-        low, high = np.transpose(np.array(start.cell.ranges).reshape(-1, 2))
+        low, high = start.cell.bounds
         made: list[Found] = []
 
         def value(numbers: Any) -> float:

@@ -23,6 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from belm_runtime.design import Design
+from belm_runtime.designs import STARTS
+from belm_runtime.exponential import LONGEST_ELSEWHERE
 
 FloatArray = NDArray[np.float64]
 Ranges = tuple[tuple[float, float], ...]
@@ -30,7 +32,8 @@ Ranges = tuple[tuple[float, float], ...]
 PIECES = 8
 #: Below this share of the way the pieces of a free grid start even in s, above it in log s.
 _EVEN = 0.03
-#: What inverts a bare x_0 while the search goes on: neutral, so that errors of the start are not amplified.
+#: What inverts a bare x_0 while the search goes on: neutral, so that errors of the start are not amplified, and of
+#: order 4 on smooth grids.
 NEUTRAL = "echo:k=4,theta=1"
 
 
@@ -111,7 +114,7 @@ SPACINGS: dict[str, tuple[Ranges, Callable[[Sequence[float]], str]]] = {
 #: The frames by name, and the range of log10 q where it is free.
 FRAMES = {"noise": "noise", "flow": "flow", "free": None}
 _Q = (-0.5, 0.8)
-SLOPES, STARTS = ("s", "log-snr"), ("adams", "ddim")
+SLOPES = ("s", "log-snr")
 
 
 @dataclass(frozen=True)
@@ -131,10 +134,15 @@ class Cell:
         q = (_Q,) if self.frame == "free" else ()
         return RULES[self.rule].ranges(self.k) + q + SPACINGS[self.spacing][0]
 
+    @property
+    def bounds(self) -> tuple[FloatArray, FloatArray]:
+        """The lower and the upper ends of the ranges."""
+        low, high = np.transpose(np.array(self.ranges).reshape(-1, 2))
+        return low, high
+
     def at(self, point: Sequence[float] | FloatArray) -> Design:
         """The design at a point, brought back into the ranges."""
-        low, high = np.transpose(np.array(self.ranges).reshape(-1, 2))
-        values = np.clip(point, low, high).tolist()
+        values = np.clip(point, *self.bounds).tolist()
         count = len(RULES[self.rule].ranges(self.k))
         method, damping = RULES[self.rule].write(self.k, values[:count])
         frame, rest = FRAMES[self.frame], values[count:]
@@ -165,6 +173,6 @@ def _exists(cell: Cell) -> bool:
     """Whether nothing in a cell is the same as in another one, or has no coefficients."""
     if cell.k not in RULES[cell.rule].ks:
         return False
-    if cell.slopes == "log-snr" and (cell.k == 2 or (cell.k > 3 and cell.frame != "noise")):
-        return False  # With one slope there is no polynomial; three in log-SNR are elementary in the noise frame only.
+    if cell.slopes == "log-snr" and (cell.k == 2 or (cell.k > LONGEST_ELSEWHERE and cell.frame != "noise")):
+        return False  # With one slope there is no polynomial; many in log-SNR are elementary in the noise frame only.
     return cell.rule not in ("bdia", "o-belm") or cell.frame == "noise"

@@ -33,7 +33,7 @@ def test_every_cell_is_a_design_that_runs_both_ways() -> None:
     every = space.cells()
     assert len(set(every)) == len(every) > 400
     for cell in [every[i] for i in draw.choice(len(every), 60, replace=False)]:
-        low, high = np.transpose(np.array(cell.ranges).reshape(-1, 2))
+        low, high = cell.bounds
         design = cell.at(low + draw.random(len(low)) * (high - low))
         sampler = design.sampler(schedule, 12)
         assert sampler.method.has_inverse and sampler.method.k == cell.k, cell
