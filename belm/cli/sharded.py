@@ -6,9 +6,10 @@ which starts them here. Either way each makes its own shards of one folder; see 
 
 from __future__ import annotations
 
+import multiprocessing
 import os
-import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -111,7 +112,7 @@ class Job:
         """Start the processes, show what they have finished, and end with the first that fails."""
         from torch.multiprocessing.spawn import ProcessExitedException, spawn
 
-        # Daemons end with this process, and on Linux even if it is killed.
+        # Daemons end with this process, and see for themselves if it is killed.
         context = spawn(_child, (self, processes), nprocs=processes, join=False, daemon=True)
         try:
             while not context.join(timeout=_GLANCE):
@@ -143,8 +144,7 @@ def place_among() -> tuple[int, int, int]:
 
 
 def _child(rank: int, job: Job, processes: int) -> None:
-    # It is interrupted when its parent dies, also where the shell lets background jobs ignore that (nohup, &).
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
     def work() -> None:
         try:
@@ -154,6 +154,15 @@ def _child(rank: int, job: Job, processes: int) -> None:
             sys.exit(130)
 
     sys.exit(guarded(work))
+
+
+def _end_with_parent() -> None:
+    # Not left to a signal at the parent's death, which comes too late for one that has died while this process started.
+    # What is in work is lost, as if this process had been killed too; shards get their names only when they are whole.
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _fix_kernels(place: torch.device) -> None:
