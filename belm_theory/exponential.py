@@ -66,6 +66,15 @@ def integrals(k: int) -> tuple[sp.Symbol, ...]:
     return sp.symbols(f"i0:{k - 1}")
 
 
+def summed(k: int) -> tuple[sp.Expr, ...]:
+    """I_0 … I_{k-2} in the weights a_j and the values A_m(j) of the antiderivatives at the nodes j = 0 … k."""
+    found = []
+    for m in range(k - 1):
+        at = [sp.Symbol(f"A_{m}({j})") for j in range(k + 1)]
+        found.append(sp.Add(*(sp.Symbol(f"a_{j}") * (at[0] - at[j]) for j in range(1, k + 1))))
+    return tuple(found)
+
+
 def weights(k: int) -> tuple[sp.Expr, ...]:
     """B_1 … B_{k-1}, which multiply f_1 … f_{k-1}: Σ_m B_m y_m^p = I_p for p = 0 … k-2, solved by Lagrange's basis.
 

@@ -19,7 +19,17 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from belm_theory.derivation import DIRECTIONS, Derivation, error_in_x, frame_expressions, parameter_range, undone
+from belm_theory import exponential
+from belm_theory.derivation import (
+    DIRECTIONS,
+    Derivation,
+    error_in_x,
+    exponential_inverse,
+    frame_expressions,
+    logarithm,
+    parameter_range,
+    undone,
+)
 from belm_theory.frame import frame_name
 from belm_theory.method import Relation, Stage, TwoRegister
 from belm_theory.order import LocalError, residual
@@ -68,8 +78,16 @@ def sections(found: Derivation) -> Sections:
     ranges = [Line(f"{p.name} in {parameter_range(found.family, p.name)}") for p in method.parameters]
     frame = [Line(f"{frame_name(method.frame)}: dX/ds = f" + "; its steps are negative" * method.frame.is_data)]
     frame += [_equation(name, name, value) for name, value in frame_expressions(method.frame).items()]
-    body = _of_stages(method) if isinstance(method, TwoRegister) else _of_relation(found, method)
+    if isinstance(method, TwoRegister):
+        body = _of_stages(method)
+    else:
+        body = _of_exponential(found, method) if found.in_log_snr else _of_relation(found, method)
     orders = [Line(f"{found.order} on every grid"), Line(f"{found.order_smooth} on smooth grids s_i = S(i/N), S' > 0")]
+    if found.in_log_snr:
+        orders = [
+            Line(f"{found.order} on every grid away from sigma = 0 (claim exponential-weights)"),
+            Line("less may be left in the row that ends at sigma = 0 (claim exponential-last-row)"),
+        ]
     stability = [Line(f"{way}: {verdict.outcome}; {verdict.witness}") for way, verdict in found.stability.items()]
     if isinstance(method, Relation) and method.has_constant_weights:
         for way in DIRECTIONS if found.inverse else DIRECTIONS[:1]:
@@ -78,11 +96,36 @@ def sections(found: Derivation) -> Sections:
     return {
         **({"Parameters": ranges} if ranges else {}),
         "Frame": frame,
-        "Theorem": [Line(found.family.theorem)],
+        "Theorem": [Line(sentence) for sentence in found.theorem],
         **body,
         "Order": orders,
         "Zero-stability": stability,
-        "Source": [Line(found.family.source)],
+        "Source": [Line(found.source)],
+    }
+
+
+def _of_exponential(found: Derivation, method: Relation) -> Sections:
+    """A_m and I_m stand for themselves in B, as they do in the generated function."""
+    k, log = method.k, logarithm(method.frame)
+    moments = _numbered("A", 0, exponential.moments(k, exponential.rule(method.frame)))
+    offsets = [f"y{j} = l_{_index(j)} - l_i" for j in range(2, k)]
+    logs = "" if method.frame.is_data or method.frame.q == 0 else ", v = log(1 - q*s)"
+    back = [Line(f"{found.invertible.outcome}; {found.invertible.witness}{_where(found)}")]
+    if found.inverse:
+        states = [(f"c_{j}", j) for j in range(k)]
+        slopes = _numbered("D", 1, exponential_inverse(method))
+        back += [_sum(k, states, "D", k, steps=False), *_numbered("c", 0, found.inverse.c), *slopes]
+    return {
+        "Relation": [_sum(0, [(f"a_{j}", j) for j in range(1, k + 1)], "B", k, steps=False)],
+        "Logarithm": [_equation("l", "l", log), Line(f"y = l - l_i; {', '.join(offsets)}{logs}")],
+        "Antiderivatives of y^m": moments,
+        "Integrals": [
+            Line("A_m(j) is A_m at node i-1+j; where sigma = 0 every s*y^m is 0"),
+            *(Line(f"i{m} = {total}") for m, total in enumerate(exponential.summed(k))),
+        ],
+        "Weights": _numbered("a", 1, method.a),
+        "Slope weights": _numbered("B", 1, exponential.weights(k)),
+        "Inverse": back,
     }
 
 
@@ -170,13 +213,13 @@ def _where(found: Derivation) -> str:
     return f", {', '.join(ranges)}" if ranges else ""
 
 
-def _sum(left: int, states: list[tuple[str, int]], slope: str, k: int) -> Line:
-    """A relation written out: the state at node `left` from the others and the interior slopes."""
+def _sum(left: int, states: list[tuple[str, int]], slope: str, k: int, *, steps: bool = True) -> Line:
+    """A relation written out: the state at node `left` from the others and the interior slopes, times their steps."""
     terms = [(f"{weight} X", j) for weight, j in states]
     text = [f"{term}_{_index(j)}" for term, j in terms]
-    text += [f"{slope}_{j} h_{_index(j)} f_{_index(j)}" for j in range(1, k)]
+    text += [f"{slope}_{j} {f'h_{_index(j)} ' * steps}f_{_index(j)}" for j in range(1, k)]
     latex = [f"{term}_{{{_node(j)}}}" for term, j in terms]
-    latex += [f"{slope}_{j} h_{{{_node(j)}}} f_{{{_node(j)}}}" for j in range(1, k)]
+    latex += [f"{slope}_{j} {f'h_{{{_node(j)}}} ' * steps}f_{{{_node(j)}}}" for j in range(1, k)]
     return Line(f"X_{_index(left)} = {' + '.join(text)}", f"X_{{{_node(left)}}} = {' + '.join(latex)}")
 
 
@@ -216,5 +259,5 @@ def _upright(name: str) -> str:
 def _escaped(text: str) -> str:
     """Prose for LaTeX: the special characters of the notation, spelled out."""
     table = {"_": r"\_", "^": r"\^{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "#": r"\#", ">": r"$>$",
-             "<": r"$<$", "Σ": r"$\sum$", "…": r"\dots{}"}  # fmt: skip
+             "<": r"$<$", "Σ": r"$\sum$", "∫": r"$\int$", "…": r"\dots{}"}  # fmt: skip
     return "".join(table.get(letter, letter) for letter in text)

@@ -82,14 +82,14 @@ def derive(
     A real parameter that is not written stays a symbol: blend:k=3 is derived for every theta.
     """
     one_of("format", format, ("text", "latex", "json"))
-    family, given = _exact(method)
+    family, exponential, given = _exact(method)
     with spinner(f"deriving {method}"):
         from belm_theory.derivation import as_record
         from belm_theory.derivation import derive as compute
         from belm_theory.render import as_latex, as_text
 
         try:
-            found = compute(family, _frame(frame), **given)
+            found = compute(family, _frame(frame), exponential=exponential, **given)
         except ValueError as error:
             raise InputError(f"--frame {frame}: {error}") from None
         page = as_record(found) if format == "json" else (as_latex if format == "latex" else as_text)(found)
@@ -114,8 +114,8 @@ def _frame(name: str | None) -> Frame | None:
     return DATA if q is None else Frame(sp.Rational(q.numerator, q.denominator))
 
 
-def _exact(method: str) -> tuple[str, dict[str, str]]:
-    """The family and the written parameters, checked by the runtime and by the theory, as exact numbers."""
+def _exact(method: str) -> tuple[str, bool, dict[str, str]]:
+    """Family, whether exponential, and the written parameters as exact numbers, checked by runtime and theory."""
     from belm_runtime.designs import find
     from belm_runtime.methods import make, read
 
@@ -125,19 +125,14 @@ def _exact(method: str) -> tuple[str, dict[str, str]]:
             f"or decide its claim where it has a page (belm verify design-{design.name})"
         )
     family, given = read(method)
-    if make(family, **given).exponential:
-        plain = method.strip().removeprefix("exp-")
-        raise InputError(
-            f"method {method!r}: b depends on logarithms of the levels; `belm derive {plain}` derives the same a, "
-            f"`belm verify exponential-weights` the slope weights, `belm table {method}` evaluates them on a grid"
-        )
+    made = make(family, **given)
     exact = {name: str(Fraction(value)) for name, value in given.items()}
     from belm_theory.catalogue import FAMILIES
 
-    for parameter in FAMILIES[family].parameters:
+    for parameter in FAMILIES[made.family].parameters:
         if parameter.name in exact:
             try:
                 parameter.check(exact[parameter.name])
             except ValueError as error:
                 raise InputError(f"method {method!r}: {error}") from None
-    return family, exact
+    return made.family, made.exponential, exact

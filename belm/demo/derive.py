@@ -77,7 +77,7 @@ def _derive(method: str) -> Derived:
     values = dict(item.split("=") for item in rest.split(",") if item)
     family = FAMILIES[name]
     shape = {p.name: values[p.name] for p in family.parameters if p.symbol is None}
-    facts, symbolic = derive(name, frame=None, **values), family(**shape)
+    facts, symbolic = derive(name, frame=None, exponential=False, **values), family(**shape)
     module, text = f"{module_name(name)}.py", family_module(family)
     return Derived(
         method, frame_name(symbolic.frame), tuple(relation(symbolic)), module,

@@ -112,6 +112,13 @@ def test_derive_text_and_latex(run):
     assert r"\section*" in latex and "w_{i-1}" in latex
 
 
+def test_derive_an_exponential_variant(run, refused):
+    text = run("derive", "exp-blend:k=3,theta=0.8", "--frame", "flow").out
+    assert text.startswith("exp-blend:k=3,theta=4/5\n") and "A_1 = s*y + v" in text and "a_3 = 4/5" in text
+    assert "2 on every grid away from sigma = 0" in text
+    refused("derive", "exp-open:k=4", "--frame", "flow", holds=("k = 4", "dilogarithms"))
+
+
 @pytest.mark.parametrize(
     ("method", "holds"),
     [
@@ -125,7 +132,6 @@ def test_derive_text_and_latex(run):
         ("blend:k=3,k=4", ("'k'", "twice")),
         ("o-belm:k=2", ("'k'", "none")),
         ("bdia:gamma=1/0", ("'1/0'", "number")),
-        ("exp-blend:k=3", ("belm derive blend:k=3", "exponential-weights", "belm table exp-blend:k=3")),
         ("exp-edict", ("edict:p=0.93 has two registers",)),
         ("exp-blend:k=6", ("k = 6", "[2, 5]")),
         ("", ("unknown method",)),

@@ -8,9 +8,11 @@ import re
 from fractions import Fraction
 from itertools import pairwise
 
+import mpmath
 import pytest
 import sympy as sp
 
+from belm_theory import exponential
 from belm_theory.catalogue import FAMILIES
 from belm_theory.derivation import Derivation, as_record, derive, error_in_x, undone
 from belm_theory.frame import DATA, FLOW, NOISE, Frame, Q, frame_name
@@ -174,6 +176,73 @@ def test_latex_of_o_belm():
 def test_a_value_outside_its_range_is_refused():
     with pytest.raises(ValueError, match="theta"):
         derive("blend", k="3", theta="2")
+
+
+@pytest.mark.parametrize(
+    ("family", "values", "frame"),
+    [("blend", {"k": "3"}, None), ("open", {"k": "5"}, DATA), ("weights", {"k": "4"}, NOISE),
+     ("adams", {"m": "2"}, FLOW), ("damped", {"k": "3"}, Frame(Q)), ("belm", {"k": "3"}, Frame(sp.Rational(1, 3)))],
+    ids=str,
+)  # fmt: skip
+def test_an_exponential_variant_read_back_integrates_polynomials_in_the_logarithm(family, values, frame):
+    """The page, put together at random nodes: Σ B_m y_m^p = Σ a_j ∫ y^p ds, p <= k-2, by quadrature at 30 digits."""
+    page = as_record(found := derive(family, frame, exponential=True, **values))
+    k, generator = found.method.k, random.Random(found.name)
+    q = Fraction(5, 4) if page["frame"]["name"] == "q" else Fraction(str(exponential.rule(found.method.frame)))
+    with mpmath.workdps(30):
+        q = mpmath.mpf(q.numerator) / q.denominator
+        s = [mpmath.mpf(n) / 80 for n in sorted(generator.sample(range(1, 60), k + 1))]
+        first = mpmath.log(s[1] / (1 - q * s[1]))
+        y = [mpmath.log(x / (1 - q * x)) - first for x in s]
+        a = {f"a_{j}": mpmath.mpf(generator.randint(-9, 9)) / 7 for j in range(1, k + 1)}
+        moments = [[evaluated(text, s=x, y=log, v=mpmath.log(1 - q * x), q=q) for x, log in zip(s, y, strict=True)]
+                   for text in page["moments"]]  # fmt: skip
+        functions = {f"A_{m}": values.__getitem__ for m, values in enumerate(moments)}
+        integrals = {f"i{m}": evaluated(text, **a, **functions) for m, text in enumerate(page["integrals"])}
+        B = [evaluated(text, **integrals, **{f"y{j}": y[j] for j in range(2, k)}) for text in page["B"]]
+        assert len(B) == len(integrals) == k - 1
+        for p in range(k - 1):
+            wanted = sum(
+                a[f"a_{j}"] * mpmath.quad(lambda x, p=p: (mpmath.log(x / (1 - q * x)) - first) ** p, [s[j], s[0]])
+                for j in range(1, k + 1)
+            )
+            made = sum(b * y[m] ** p for m, b in enumerate(B, 1))
+            assert abs(made - wanted) <= 1e-22 * sum(map(abs, a.values()))
+
+
+def evaluated(text: str, **values: object) -> mpmath.mpf:
+    """A formula of a page, which is written in Python's arithmetic."""
+    return eval(text, {"__builtins__": {}}, values)
+
+
+@pytest.mark.parametrize(("family", "values"), [("open", {"k": "3"}), ("blend", {"k": "4"}), ("adams", {"m": "3"})])
+def test_an_exponential_variant_keeps_a_inverse_and_stability(family, values):
+    plain, variant = derive(family, NOISE, **values), derive(family, exponential=True, **values)
+    one, other = as_record(plain), as_record(variant)
+    assert all(one[key] == other[key] for key in ("a", "frame", "invertible", "stability", "symbols"))
+    assert other["method"] == f"exp-{one['method']}" and other["order"] == plain.method.k - 1
+    assert (one["inverse"] and one["inverse"]["c"]) == (other["inverse"] and other["inverse"]["c"])
+    if one["inverse"]:
+        a = [sp.sympify(weight) for weight in other["a"]]
+        for m, d in enumerate(other["inverse"]["D"], 1):
+            assert sp.cancel(sp.sympify(d) * a[-1] + sp.Symbol(f"B_{m}")) == 0
+    text, latex = as_text(variant), as_latex(variant)
+    assert f"a is that of {one['method']}." in text and "claim exponential-last-row" in text
+    assert "  l = log(sigma/alpha)\n" in text and "B_1 h_i" not in text and r"B_1 f_{i}" in latex
+    assert "∫" not in latex and latex.count(r"\[") == latex.count(r"\]") > 3
+
+
+def test_an_exponential_variant_with_one_slope_is_the_plain_method():
+    plain, variant = derive("bdia", NOISE), derive("bdia", exponential=True)
+    assert "nothing to interpolate" in as_text(variant)
+    assert as_record(variant) == {**as_record(plain), "method": "exp-bdia", "theorem": " ".join(variant.theorem)}
+
+
+def test_exponential_variants_that_there_are_not():
+    with pytest.raises(ValueError, match="k = 4: in frames 0 < q < oo"):
+        derive("open", FLOW, exponential=True, k="4")
+    with pytest.raises(ValueError, match="two registers"):
+        derive("edict", exponential=True)
 
 
 @pytest.mark.parametrize(
