@@ -1,6 +1,6 @@
 """Stability regions on f = lambda·X, where the solution is exp(-mu) a step, mu = h·lambda: stability-regions.png.
 
-The roots z of pi(z; mu) (belm_theory.test_problem) are the factors of a step in sampling, 1/z those in inversion. The
+The roots z of pi(z; mu) (belm_theory.gaussian_problem) are the factors of a step in sampling, 1/z those in inversion. The
 largest of them is drawn, divided by the solution's own factor where that exceeds 1. The regions are symmetric about the
 real axis, so the upper half shows sampling and the lower half inversion. Prints a table of docs/stability.md.
 
@@ -27,7 +27,7 @@ from matplotlib.patches import Patch
 from root_loci_figure import SPREADS, Run, relation
 
 from belm.cli.files import staged
-from belm_theory import test_problem as gauss
+from belm_theory import gaussian_problem as gauss
 from belm_theory.roots import Z, count_roots
 
 #: (method, ratio of neighbouring steps); on even steps O-BELM is bdia:gamma=1.

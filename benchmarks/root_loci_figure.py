@@ -1,7 +1,7 @@
 """The parasitic roots of actual runs on Gaussian data, where f = lambda·X: docs/images/root-loci.png.
 
 Row i of a table becomes X_{i-1} = Σ_j (a_j + b_j mu_{i-1+j}) X_{i-1+j}, mu_i = h_i·lambda_i, written for X divided by
-the solution (belm_theory.test_problem): the principal root is then near 1, a root outside the unit circle gains on the
+the solution (belm_theory.gaussian_problem): the principal root is then near 1, a root outside the unit circle gains on the
 solution in sampling, one inside gains on it in inversion. Prints a table of docs/stability.md.
 
     python benchmarks/root_loci_figure.py [--out docs/images]
@@ -25,7 +25,7 @@ from matplotlib.patches import Circle
 
 from belm.cli.files import staged
 from belm_runtime import Schedule, coefficients, methods
-from belm_theory import test_problem as gauss
+from belm_theory import gaussian_problem as gauss
 from belm_theory.catalogue import method as derived
 from belm_theory.method import Relation
 

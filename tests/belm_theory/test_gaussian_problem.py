@@ -20,7 +20,7 @@ from belm_theory.frame import DATA, FLOW, NOISE, Frame, Q
 from belm_theory.method import Relation
 from belm_theory.roots import Z, count_roots
 from belm_theory.stability import characteristic
-from belm_theory.test_problem import (
+from belm_theory.gaussian_problem import (
     KAPPA,
     MU,
     C,
