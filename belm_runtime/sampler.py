@@ -132,8 +132,7 @@ class Sampler:
         """
         if gradient not in (None, *GRADIENTS):
             raise unknown("gradient", gradient, GRADIENTS)
-        if self._unstable:
-            warnings.warn(self._unstable, UnstableWarning, stacklevel=2)
+        self.check_stability()
         if gradient == "reversible":
             return self._differentiable(model, x, stop, wrt)
         if wrt is not None:
@@ -253,6 +252,11 @@ class Sampler:
         rows = None if stop is None else max(0, stop - (0 if self.method.stages else self.method.k - 1))
         factor = max(1.0, float(self._growth[:rows].max(initial=1.0)))
         warn_of(factor, f"inverting {self.method} on this grid", self.arithmetic, bare)
+
+    def check_stability(self) -> None:
+        """Warn where sampling amplifies errors (`UnstableWarning`): a method that is not zero-stable on this grid."""
+        if self._unstable:
+            warnings.warn(self._unstable, UnstableWarning, stacklevel=3)
 
     @cached_property
     def _growth(self) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Stability regions on f = lambda·X, where the solution is exp(-mu) a step, mu = h·lambda: stability-regions.png.
 
-The roots z of pi(z; mu) (belm_theory.gaussian_problem) are the factors of a step in sampling, 1/z those in inversion. The
-largest of them is drawn, divided by the solution's own factor where that exceeds 1. The regions are symmetric about the
-real axis, so the upper half shows sampling and the lower half inversion. Prints a table of docs/stability.md.
+The roots z of pi(z; mu) (belm_theory.gaussian_problem) are the factors of a step in sampling, 1/z those in inversion.
+The largest of them is drawn, divided by the solution's own factor where that exceeds 1. The regions are symmetric about
+the real axis, so the upper half shows sampling and the lower half inversion. Prints a table of docs/stability.md.
 
     python benchmarks/regions_figure.py [--out docs/images]
 """

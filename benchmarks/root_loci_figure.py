@@ -1,8 +1,8 @@
 """The parasitic roots of actual runs on Gaussian data, where f = lambda·X: docs/images/root-loci.png.
 
 Row i of a table becomes X_{i-1} = Σ_j (a_j + b_j mu_{i-1+j}) X_{i-1+j}, mu_i = h_i·lambda_i, written for X divided by
-the solution (belm_theory.gaussian_problem): the principal root is then near 1, a root outside the unit circle gains on the
-solution in sampling, one inside gains on it in inversion. Prints a table of docs/stability.md.
+the solution (belm_theory.gaussian_problem): the principal root is then near 1, a root outside the unit circle gains on
+the solution in sampling, one inside gains on it in inversion. Prints a table of docs/stability.md.
 
     python benchmarks/root_loci_figure.py [--out docs/images]
 """

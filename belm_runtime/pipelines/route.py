@@ -39,7 +39,9 @@ class Route:
             InputError: a method without inverse, or an end outside the grid.
         """
         steps = sampler.grid.steps
-        if not downwards and not approximate:
+        if downwards:
+            sampler.check_stability()
+        elif not approximate:
             sampler.check_inverse()
         self.sampler, self.downwards, self._approximate = sampler, downwards, approximate
         self.begin = steps if downwards else 0

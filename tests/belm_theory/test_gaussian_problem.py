@@ -17,9 +17,6 @@ from belm_runtime import Grid, Schedule, coefficients, methods
 from belm_runtime.mixture import GaussianMixture
 from belm_theory.catalogue import method
 from belm_theory.frame import DATA, FLOW, NOISE, Frame, Q
-from belm_theory.method import Relation
-from belm_theory.roots import Z, count_roots
-from belm_theory.stability import characteristic
 from belm_theory.gaussian_problem import (
     KAPPA,
     MU,
@@ -32,6 +29,9 @@ from belm_theory.gaussian_problem import (
     stability_polynomial,
     variance,
 )  # fmt: skip
+from belm_theory.method import Relation
+from belm_theory.roots import Z, count_roots
+from belm_theory.stability import characteristic
 
 FRAMES = [NOISE, FLOW, DATA, Frame(sp.Rational(1, 3))]
 RELATIONS = ["o-belm", "bdia:gamma=1", "bdia:gamma=0.5", "open:k=3", "open:k=4", "blend:k=3,theta=0.8", "blend:k=4"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ diffusers = pytest.importorskip("diffusers")
 
 from scheduler_runs import BOTH, network, noise, on, ready  # noqa: E402
 
-from belm_runtime import AmplificationWarning, InputError, Sampler, State  # noqa: E402
+from belm_runtime import AmplificationWarning, InputError, Sampler, State, UnstableWarning  # noqa: E402
 from belm_runtime.pipelines import BELMScheduler, HistoryWarning  # noqa: E402
 
 # ---- short runs ---------------------------------------------------------------------------------------------------
@@ -40,6 +41,17 @@ def test_fewer_steps_than_the_method_has(cls: Any, steps: int, method: str) -> N
     anew = forward.inverse()
     assert len(anew.timesteps) == steps and on(anew, made).isfinite().all()
     assert anew.state.nodes[0] == steps
+
+
+@pytest.mark.parametrize("method", ["belm:k=3", "weights:k=2,a2=1.5", "o-belm", "blend:k=3"])
+def test_a_method_that_amplifies_while_it_samples_is_told_when_the_grid_is_made(method: str) -> None:
+    scheduler = BELMScheduler(method=method)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        scheduler.set_timesteps(20)
+    stable = method in ("o-belm", "blend:k=3")
+    assert [w.category for w in caught] == ([] if stable else [UnstableWarning])
+    assert all(str(w.message).startswith(f"sampling with {method} on this grid") for w in caught)
 
 
 # ---- backwards and onwards ------------------------------------------------------------------------------------------
