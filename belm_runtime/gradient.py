@@ -44,6 +44,7 @@ class Course:
     def __init__(
         self, run: Callable[[], State], steps: Sequence[Step], given: Sequence[Key], predict: Predict,
         spacing: Mapping[Key, float] | None, deviations: Sequence[float], device: torch.device,
+        shared: Callable[[], bool] = lambda: False,
     ) -> None:  # fmt: skip
         """Describe a run.
 
@@ -55,9 +56,10 @@ class Course:
             spacing: of all states in integer arithmetic, else None.
             deviations: sqrt(alpha² + sigma²) of every node.
             device: where it runs.
+            shared: once it has run, whether its predictions share a part of their graphs.
         """
         self.run, self.steps, self.given, self.predict, self.spacing = run, steps, given, predict, spacing
-        self.deviations = deviations
+        self.deviations, self.shared = deviations, shared
         self.autocast = _autocast(device)
         self.state: State | None = None
 
@@ -159,7 +161,8 @@ class _WayBack:
             self.predictions[key] = prediction.detach()
         if not prediction.requires_grad:
             return
-        v, *found = torch.autograd.grad(prediction, [leaf, *self.wrt], u, allow_unused=True)
+        sources = [leaf, *self.wrt]
+        v, *found = torch.autograd.grad(prediction, sources, u, retain_graph=self.course.shared(), allow_unused=True)
         if v is not None:
             _spread(self.cotangents, [(key, 1.0)], v)
         for n, w in enumerate(found):

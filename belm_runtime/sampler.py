@@ -343,6 +343,7 @@ class Sampler:
         course = Course(
             lambda: self._sample(watched.model, bare, stop), steps, named(nodes, self._registers),
             arithmetic.evaluating(model, x, history[0]).predict, arithmetic.spacing, deviations, history[0].device,
+            lambda: watched.shared,
         )  # fmt: skip
         with torch.enable_grad():
             return course.differentiable(history, declared)

@@ -7,7 +7,7 @@ so that kernels that differ with and without one give the same bits both times.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,14 +17,20 @@ from belm_runtime.errors import InputError
 from belm_runtime.guidance import through
 from belm_runtime.run import Model, described
 
-#: How much two predictions for the same state may differ, relative to the larger: kernels may, dropout does more.
-SAME = 1e-4
+#: How many roundings of its dtype two predictions for the same state may differ by, and how much at most: kernels may
+#: add up in another order, dropout does more.
+SAME, MOST = 1000, 0.05
 
 Edge = tuple[Any, int]
 
 
 class Watched:
-    """A model on the way there; `model` is what a run is given in its place."""
+    """A model on the way there; `model` is what a run is given in its place.
+
+    Attributes:
+        shared: whether predictions share a graph that is older than they are, as that of an embedding made before the
+            run; a backward pass through one of them then has to leave it to the others.
+    """
 
     def __init__(self, model: Any, declared: Sequence[torch.Tensor]) -> None:
         """Watch a model.
@@ -45,7 +51,7 @@ class Watched:
                     f"wrt holds a tensor of shape {tuple(tensor.shape)} and another that it is made of; declare one of "
                     "them, the one that the model uses"
                 )
-        self._asked = self._depends = False
+        self._asked = self._depends = self.shared = False
         self.model: Model = through(model, self._call)
 
     def _call(self, model: Model, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
@@ -56,7 +62,8 @@ class Watched:
             # A model may answer in a buffer of its own, which the next answer overwrites.
             prediction = prediction.clone()
             again = self._look(model, x, t)
-            same = (again - prediction).abs().max() <= SAME * prediction.abs().max()
+            allowed = min(SAME * torch.finfo(prediction.dtype).eps, MOST) if prediction.is_floating_point() else 0.0
+            same = (again - prediction).abs().max() <= allowed * prediction.abs().max()
             if not bool(same | ~prediction.isfinite().all()):
                 raise InputError(
                     "the model gives different predictions for the same state; a reversible gradient evaluates it "
@@ -70,20 +77,29 @@ class Watched:
         return prediction
 
     def _look(self, model: Model, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        leaf, version, prediction = graphed(model, x, t)
-        if version:
+        leaf, seen, prediction = graphed(model, x, t)
+        if seen._version:
             raise InputError("the model changes its input in place; the state it was given is needed again")
         if isinstance(prediction, torch.Tensor):
             for node, _ in _edges(prediction, stop=self.declared | {_edge(leaf)}):
-                if hasattr(node, "variable"):
-                    name = self.names.get(id(node.variable), f"a tensor of shape {tuple(node.variable.shape)}")
-                    raise InputError(
-                        f"the model uses {name}, which requires a gradient and is not declared: add it to wrt, or "
-                        "detach it"
-                    )
+                self._check(node)
+                self.shared = self.shared or _older(node, _edge(seen)[0])
             self._depends = self._depends or prediction.requires_grad
             prediction = prediction.detach()
         return prediction
+
+
+    def _check(self, node: Any) -> None:
+        if hasattr(node, "variable"):
+            name = self.names.get(id(node.variable), f"a tensor of shape {tuple(node.variable.shape)}")
+            raise InputError(
+                f"the model uses {name}, which requires a gradient and is not declared: add it to wrt, or detach it"
+            )
+        if node.name() == "CheckpointFunctionBackward":
+            raise InputError(
+                "the model uses torch.utils.checkpoint with use_reentrant=True, which hides what it depends on; use "
+                "use_reentrant=False"
+            )
 
 
 def declare(model: Any, states: Sequence[torch.Tensor], wrt: Sequence[torch.Tensor] | None) -> list[torch.Tensor]:
@@ -91,9 +107,11 @@ def declare(model: Any, states: Sequence[torch.Tensor], wrt: Sequence[torch.Tens
 
     Raises:
         InputError: `wrt` is no list; nothing requires a gradient; a tensor of `wrt` does not; a state does and
-            is not in `wrt`.
+            is not in `wrt`; under torch.inference_mode.
     """
-    if isinstance(wrt, torch.Tensor):
+    if torch.is_inference_mode_enabled():
+        raise InputError("there are no gradients under torch.inference_mode; call sample outside of it")
+    if isinstance(wrt, (torch.Tensor, str)) or not isinstance(wrt, (Iterable, type(None))):
         raise InputError(f"wrt is {described(wrt)}; it must be a list of tensors, as in wrt=[x]")
     wanted = [x for x in states if isinstance(x, torch.Tensor) and x.requires_grad]
     if wrt is None:
@@ -114,19 +132,22 @@ def declare(model: Any, states: Sequence[torch.Tensor], wrt: Sequence[torch.Tens
     return list({id(tensor): tensor for tensor in declared}.values())
 
 
-def graphed(model: Model, x: torch.Tensor, t: torch.Tensor) -> tuple[torch.Tensor, int, Any]:
+def graphed(model: Model, x: torch.Tensor, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, Any]:
     """A prediction with its graph.
 
     Returns:
-        The leaf that x is in the graph, how often the model changed its input in place, and the prediction.
+        The leaf that x is in the graph, what the model was given, and the prediction.
     """
     with torch.enable_grad():
         leaf = x.detach().requires_grad_()
         # No leaf itself, so that an in-place change is counted and not refused by torch with words of its own.
         seen = leaf.clone()
-        before = seen._version
-        prediction = model(seen, t)
-    return leaf, seen._version - before, prediction
+        return leaf, seen, model(seen, t)
+
+
+def _older(node: Any, first: Any) -> bool:
+    """Whether a node of a graph was made before another."""
+    return bool(node._sequence_nr() < first._sequence_nr())
 
 
 def _edge(tensor: torch.Tensor) -> Edge:

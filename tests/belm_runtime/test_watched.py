@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from belm_runtime import InputError, Sampler, Schedule
 from belm_runtime.guidance import Varying
@@ -68,6 +69,55 @@ def test_a_condition_made_outside_is_declared_as_it_is_used_or_by_what_it_is_mad
     run(lambda x, t: torch.sin(embedding) * x, embedding).sum().backward()
     assert embedding.grad is not None and through is not None
     assert torch.allclose(embedding.grad, through, rtol=1e-12)
+
+
+@pytest.mark.parametrize("arithmetic", ["float64", "integer"])
+@pytest.mark.parametrize(
+    "make", [torch.exp, lambda e: 2 * e, lambda e: e + 0, lambda e: nn.functional.linear(e, torch.eye(4).double())]
+)
+def test_what_a_condition_was_made_of_before_the_run_gets_the_whole_gradient(
+    make: Callable[[Tensor], Tensor], arithmetic: str
+) -> None:
+    """The graph of the condition belongs to every step: the first backward pass must not use it up."""
+    noise = GRID.noise((2, 4), seed=0)
+    found = []
+    for gradient, wrt in (("reversible", True), ("autograd", False)):
+        embedding = leaf(4)
+        made = make(embedding)
+        sampler = Sampler("blend:k=3", GRID, arithmetic=arithmetic if wrt else "float64")
+        x = sampler.sample(
+            lambda x, t, made=made: torch.tanh(x) * made, noise, gradient=gradient, wrt=[embedding] if wrt else None
+        ).x
+        x.square().sum().backward(retain_graph=True)
+        (again,) = torch.autograd.grad(x.square().sum(), embedding)
+        assert embedding.grad is not None and torch.equal(again, embedding.grad)
+        found.append(embedding.grad)
+    torch.testing.assert_close(*found, rtol=1e-9, atol=0)
+
+
+def test_a_condition_that_the_model_keeps_from_its_first_call_gets_the_whole_gradient() -> None:
+    found = []
+    for gradient in ("reversible", "autograd"):
+        embedding, kept = leaf(4), []
+
+        def model(x: Tensor, t: Tensor, embedding: Tensor = embedding, kept: list[Tensor] = kept) -> Tensor:
+            with torch.enable_grad():
+                kept += [] if kept else [torch.sin(embedding)]
+            return torch.tanh(x) * kept[0]
+
+        wrt = [embedding] if gradient == "reversible" else None
+        SAMPLER.sample(model, GRID.noise((2, 4), seed=0), gradient=gradient, wrt=wrt).x.sum().backward()
+        found.append(embedding.grad)
+    torch.testing.assert_close(*found, rtol=1e-9, atol=0)
+
+
+def test_the_steps_of_a_model_that_makes_its_own_graph_share_nothing() -> None:
+    embedding = leaf(4)
+    made = torch.sin(embedding)
+    for model, shared in ((lambda x, t: torch.sin(embedding) * x, False), (lambda x, t: made * x, True)):
+        watched = Watched(model, [embedding])
+        watched.model(torch.ones(2, 4, dtype=torch.float64), torch.zeros(2))
+        assert watched.shared is shared
 
 
 def test_both_a_tensor_and_what_it_is_made_of_cannot_be_declared() -> None:
@@ -139,6 +189,9 @@ def test_wrong_lists_are_refused() -> None:
         declare(lambda x, t: x, [torch.zeros(2)], [torch.zeros(3)])
     with pytest.raises(InputError, match="wrt holds a str that requires no gradient"):
         declare(lambda x, t: x, [torch.zeros(2)], ["noise"])  # type: ignore[list-item]
+    for wrong, name in ((5, "int"), ("noise", "str"), (leaf(3), "float64 tensor")):
+        with pytest.raises(InputError, match=f"wrt is an? {name}.*must be a list of tensors"):
+            declare(lambda x, t: x, [torch.zeros(2)], wrong)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"starts from a float64 tensor of shape \(2, 4\) that requires a gradient"):
         declare(lambda x, t: x, [leaf(2, 4)], [leaf(3)])
 
@@ -156,9 +209,37 @@ def test_dropout_is_found() -> None:
         run(net, *net.parameters())
 
 
-def test_noise_in_the_model_is_found() -> None:
+@pytest.mark.parametrize("size", [1e-2, 1e-5, 1e-10])
+def test_noise_in_the_model_is_found(size: float) -> None:
     with pytest.raises(InputError, match=r"has to be deterministic: call \.eval\(\) on it"):
-        run(lambda x, t: x + 0.01 * torch.randn_like(x))
+        run(lambda x, t: x + size * torch.randn_like(x))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+def test_two_predictions_may_differ_by_the_order_in_which_kernels_add(dtype: torch.dtype) -> None:
+    size = torch.finfo(dtype).eps
+    signs = iter([1, -1] * 100)
+    run(lambda x, t: (x * (1 + next(signs) * size)).to(dtype))
+
+
+def test_reentrant_checkpoints_are_named() -> None:
+    net = Linear().eval()
+    for reentrant in (False, True):
+
+        def model(x: Tensor, t: Tensor, reentrant: bool = reentrant) -> Tensor:
+            return checkpoint(net, x, t, use_reentrant=reentrant)
+
+        if reentrant:
+            with pytest.raises(InputError, match="use_reentrant=True"):
+                run(model, *net.parameters())
+        else:
+            run(model, *net.parameters()).sum().backward()
+            assert net.inner.weight.grad is not None
+
+
+def test_inference_mode_is_named() -> None:
+    with torch.inference_mode(), pytest.raises(InputError, match=r"no gradients under torch\.inference_mode"):
+        run(lambda x, t: torch.tanh(x))
 
 
 @pytest.mark.parametrize(
