@@ -168,6 +168,8 @@ def _from_state(path: Path, given: dict[str, Any], bare: bool, bare_method: str 
     from belm_runtime.state import State
 
     file = path / STATE_FILE if path.is_dir() else path
+    if file.suffix.lower() in (".png", ".jpg", ".jpeg"):
+        raise InputError(f"--state {str(file)!r} is a picture: give it without --state, which is for state files")
     state = State.load(file)
     record = _shard(file) or read_record(file.with_name("run.json"))
     first = record.get("first", 0)

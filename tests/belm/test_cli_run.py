@@ -174,6 +174,7 @@ def test_invert_refuses_damaged_and_foreign_files(refused, copy, tmp_path):
     (tmp_path / "text.safetensors").write_text("not a state, though it is long enough to be read as a header")
     refused("invert", "--state", tmp_path / "text.safetensors", holds=("text.safetensors",))
     refused("invert", "--state", digits.WEIGHTS, holds=("belm state",))
+    refused("invert", "--state", tmp_path / "sample-000.png", holds=("is a picture", "without --state"))
     (copy / "run.json").write_text("{")
     refused("invert", "--state", copy, holds=("run.json",))
     (copy / "run.json").write_text("[]")
