@@ -187,7 +187,7 @@ class Exact:
         return integers
 
     def _checked(self, x: torch.Tensor | State, here: Mapping[str, Any]) -> str | None:
-        """Refuse a state of other conditions; the dtype in which the network answered when it was made."""
+        """Refuse a state of other conditions; what the network computed in when it was made."""
         if not isinstance(x, State) or self.options.force:
             return None
         if not x.conditions:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import torch
 
+from belm_runtime.answer import heard, name
 from belm_runtime.assignment import Assignment, Key
 from belm_runtime.errors import InputError
 from belm_runtime.grid import Grid
@@ -140,17 +141,24 @@ def _copies(value: torch.Tensor, count: int) -> torch.Tensor:
 
 
 class Evaluation:
-    """Models evaluated at a fixed batch size; it notes in which dtype they answer."""
+    """Models evaluated at a fixed batch size; it notes what their networks compute in."""
 
     def __init__(self, batch: int, expected: str | None = None, place: int = 0) -> None:
         """For a batch size.
 
         Args:
             batch: how many samples the model sees at a call.
-            expected: the dtype that the predictions had when the state was made.
+            expected: what the model computed in when the state was made, as `dtype` gives it.
             place: where in a batch the first sample stands.
         """
-        self.batch, self.dtype, self.place = batch, expected, place
+        self.batch, self.place = batch, place
+        self._expected = None if expected is None else set(str(expected).split(", "))
+        self._heard = set(self._expected or ())
+
+    @property
+    def dtype(self) -> str | None:
+        """What the model computes in, several where it changes from call to call; None before the first."""
+        return ", ".join(sorted(self._heard)) or None
 
     def around(self, model: Model) -> Model:
         """The model, always called so."""
@@ -169,16 +177,18 @@ class Evaluation:
         return whole_batch if len(x) == count else whole_batch[before : before + count]
 
     def _part(self, model: Model, x: torch.Tensor, t: torch.Tensor, several: bool) -> torch.Tensor:
-        prediction = model(x, t)
+        with heard() as dtypes:
+            prediction = model(x, t)
         if not isinstance(prediction, torch.Tensor) or prediction.shape != x.shape:
             raise InputError(f"the model returned {described(prediction)} for x of shape {tuple(x.shape)}")
-        dtype = str(prediction.dtype).removeprefix("torch.")
-        if self.dtype not in (None, dtype):
+        # A callable of the user's is only known by its answer.
+        computes = " and ".join(sorted(dtypes)) or name(prediction.dtype)
+        if self._expected is not None and computes not in self._expected:
             raise InputError(
-                f"the model answers in {dtype}, and answered in {self.dtype} when the state was made: the bits "
+                f"the model computes in {computes}, and computed in {self.dtype} when the state was made: the bits "
                 "would differ; use the same dtype, or force it (integer:force=1, or --force)"
             )
-        self.dtype = dtype
+        self._heard.add(computes)
         # A model may answer in a buffer of its own, which the next part would overwrite.
         return prediction.clone() if several else prediction
 

@@ -32,6 +32,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from belm_runtime._generated import frames
+from belm_runtime.answer import answer
 from belm_runtime.errors import InputError, unknown
 
 Model = Callable[[Tensor, Tensor], Tensor]
@@ -153,7 +154,7 @@ def from_unet(
         time = (t * scale if scale != 1.0 else t).to(clock or t.dtype)
         state = x.to(inner or x.dtype)
         output = unet(state, timestep=time, **conditioning) if by_name else unet(state, time, **conditioning)
-        return _prediction(output, x.shape).to(x.dtype)
+        return answer(_prediction(output, x.shape), state, x)
 
     return model
 

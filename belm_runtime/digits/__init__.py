@@ -22,6 +22,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from belm_runtime.answer import answer
 from belm_runtime.digits.network import NULL, DigitsUNet, fingerprint
 from belm_runtime.errors import InputError
 from belm_runtime.models import Model, finite
@@ -101,17 +102,15 @@ def denoiser(
     def model(x: Tensor, t: Tensor) -> Tensor:
         state = x.to(inner)
         if classes is None:
-            out: Tensor = net(state, t)
-            return out.to(x.dtype)
+            return answer(net(state, t), state, x)
         if classes.ndim and len(classes) != len(x):
             raise InputError(f"{len(classes)} labels for a batch of {len(x)}; give one label or {len(x)}")
         wanted = classes.to(x.device).expand(len(x))
         if weight == 1.0:
-            out = net(state, t, wanted)
-            return out.to(x.dtype)
+            return answer(net(state, t, wanted), state, x)
         labels = torch.cat([torch.full_like(wanted, NULL), wanted])
         null, conditional = net(torch.cat([state, state]), torch.cat([t, t]), labels).chunk(2)
-        return torch.add(null, conditional - null, alpha=weight).to(x.dtype)
+        return answer(torch.add(null, conditional - null, alpha=weight), state, x)
 
     return model
 

@@ -172,6 +172,18 @@ def test_other_conditions_are_refused_and_can_be_forced(run, refused, sampled):
         torch.use_deterministic_algorithms(False)
 
 
+@pytest.mark.parametrize(("then", "now"), [("float32", "float64"), ("bfloat16", "float32")])
+def test_another_dtype_of_the_network_is_refused_and_can_be_forced(run, refused, tmp_path, then, now):
+    folder, other = tmp_path / "run", ["--dtype", now, "--out", tmp_path / "other"]
+    assert run("sample", *SMALL, "--dtype", then, "--arithmetic", "integer", "--out", folder).code == 0
+    words = f"the model computes in {now}, and computed in {then} when the state was made", "--force"
+    refused("invert", "--state", folder, *other, holds=words)
+    refused("reconstruct", "--state", folder, *other, holds=words)
+    assert not (tmp_path / "other").exists()
+    assert "every bit came back" in run("invert", "--state", folder).out
+    assert "numbers differ" in run("invert", "--state", folder, *other, "--force").out
+
+
 @pytest.mark.parametrize(
     ("options", "holds"),
     [

@@ -15,9 +15,10 @@ from torch import Tensor
 from belm_runtime import AmplificationWarning, InputError, NotFiniteError, Sampler, Schedule, State, digits, lattice
 from belm_runtime.arithmetic import Integer
 from belm_runtime.grid import Grid
-from belm_runtime.guidance import guided_along, ramp
+from belm_runtime.guidance import Varying, guided_along, ramp
 from belm_runtime.methods import catalogue
 from belm_runtime.mixture import GaussianMixture
+from belm_runtime.models import guided
 from belm_runtime.run import Model
 
 DDPM, FLOW = Schedule.preset("ddpm"), Schedule.preset("flow")
@@ -243,7 +244,7 @@ def test_a_saved_state_continues_to_the_bit(made: Any, tmp_path: Path) -> None:
         ("deterministic_algorithms", True, "deterministic_algorithms is true there and false here"),
         ("spacings", "0" * 16, 'spacings is "0000000000000000" there'),
         ("prediction", "v", 'prediction is "v" there and "epsilon" here'),
-        ("dtype", "float16", "the model answers in float64, and answered in float16"),
+        ("dtype", "float16", "the model computes in float64, and computed in float16"),
     ],
 )
 def test_other_conditions_are_refused_with_the_reason_unless_forced(
@@ -262,6 +263,63 @@ def test_other_conditions_are_refused_with_the_reason_unless_forced(
     assert len(called) == (name == "dtype"), "only the network itself knows its dtype"
     forced = Sampler("blend:k=3", grid, arithmetic=Integer(force=True)).invert(model, other)
     assert same(forced, Sampler("blend:k=3", grid, arithmetic="integer").invert(model, state))
+
+
+class Linear(torch.nn.Module):
+    """A network of one layer; `ends` is the dtype of its answer where that is not its own."""
+
+    def __init__(self, dtype: torch.dtype, ends: torch.dtype | None = None) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer, self.ends = torch.nn.Linear(64, 64).to(dtype), ends
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        made = torch.tanh(self.layer(x.flatten(1))).view_as(x)
+        return made if self.ends is None else made.to(self.ends)
+
+
+HALF, SINGLE, DOUBLE = torch.bfloat16, torch.float32, torch.float64
+IN_OTHER_DTYPES = {
+    "module": (Linear(SINGLE), Linear(DOUBLE), "float64", "float32"),
+    "half": (Linear(HALF), Linear(SINGLE), "float32", "bfloat16"),
+    "half that answers in float32": (Linear(HALF, SINGLE), Linear(SINGLE), "float32", "bfloat16 to float32"),
+    "digits": (digits.denoiser(3), digits.denoiser(3, dtype=DOUBLE), "float64", "float32"),
+    "any digit": (digits.denoiser(), digits.denoiser(dtype=DOUBLE), "float64", "float32"),
+    "guided digits": (digits.denoiser(3, 2.0), digits.denoiser(3, 2.0, dtype=DOUBLE), "float64", "float32"),
+    "guided modules": (guided(Linear(SINGLE), digits.denoiser(), 2.0),
+                       guided(Linear(DOUBLE), digits.denoiser(), 2.0), "float32 and float64", "float32"),
+    "a function of the time": (guided_along(digits.denoiser(7), digits.denoiser(), ramp(1.0, 3.0), DDPM.grid(10)),
+                               guided_along(digits.denoiser(7, dtype=DOUBLE), digits.denoiser(), ramp(1.0, 3.0),
+                                            DDPM.grid(10)), "float32 and float64", "float32"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", IN_OTHER_DTYPES)
+def test_a_network_in_another_dtype_is_refused(kind: str) -> None:
+    one, other, now, then = IN_OTHER_DTYPES[kind]
+    grid = DDPM.grid(10)
+    noise = grid.noise((2, 1, 8, 8), seed=0)
+    sampler = Sampler("blend:k=3", grid, arithmetic="integer")
+    state = sampler.sample(one, noise)
+    assert state.conditions["dtype"] == then
+    words = rf"the model computes in {now}, and computed in {then} when the state was made.*integer:force=1"
+    with pytest.raises(InputError, match=words):
+        sampler.invert(other, state)
+    assert torch.equal(sampler.invert(one, state).x, sampler.rounded(noise))
+    forced = Sampler("blend:k=3", grid, arithmetic="integer:force=1").invert(other, state)
+    assert not torch.equal(forced.x, sampler.rounded(noise)), "the dtype is of consequence"
+
+
+def test_networks_may_take_turns_in_dtypes_of_their_own() -> None:
+    grid = DDPM.grid(10)
+    noise = grid.noise((2, 1, 8, 8), seed=0)
+    one, other = digits.denoiser(3), digits.denoiser(3, dtype=torch.float64)
+    model = Varying(lambda time: one if time > 500 else other)
+    sampler = Sampler("blend:k=3", grid, arithmetic="integer")
+    state = sampler.sample(model, noise)
+    assert state.conditions["dtype"] == "float32, float64"
+    back = sampler.invert(model, state)
+    assert torch.equal(back.x, sampler.rounded(noise)) and back.conditions == state.conditions
 
 
 def test_threads_and_deterministic_algorithms_are_read_from_torch(made: Any) -> None:

@@ -191,7 +191,7 @@ def test_a_wrong_shape_or_dtype_is_named() -> None:
     x, t = torch.zeros(2, 3), torch.zeros(2)
     with pytest.raises(InputError, match=r"returned a float32 tensor of shape \(2, 1\) for x of shape \(2, 3\)"):
         Evaluation(2)(lambda x, t: x[:, :1], x, t)
-    with pytest.raises(InputError, match=r"answers in float32, and answered in float64 .*integer:force=1"):
+    with pytest.raises(InputError, match=r"computes in float32, and computed in float64 .*integer:force=1"):
         Evaluation(2, "float64")(lambda x, t: x, x, t)
 
 

@@ -130,6 +130,19 @@ def test_in_integers_every_bit_comes_back_through_a_network_in_float32(tiny: Any
 
 
 @pytest.mark.parametrize("guidance", [1.0, 7.5])
+def test_integers_made_through_a_network_in_another_dtype_are_refused(tiny: Any, guidance: float) -> None:
+    model = tiny.stable_diffusion()
+    text = model.ask(2, guidance, torch.float32)
+    settings = {"method": "blend:k=3,theta=0.8", "arithmetic": "integer"}
+    at = {"num_inference_steps": 5, "output_type": "latent"}
+    made = generate(model.pipe.to(torch.float32), latents=model.latents(2), settings=settings, **at, **text)
+    text, pipe = model.ask(2, guidance, torch.float64), model.pipe.to(torch.float64)
+    with pytest.raises(InputError, match="the model computes in float64, and computed in float32 when"):
+        invert(pipe, made.run, **text)
+    assert invert(pipe, made.run, settings={"arithmetic": "integer:force=1"}, **text).nodes[0] == 5
+
+
+@pytest.mark.parametrize("guidance", [1.0, 7.5])
 @pytest.mark.parametrize("prediction", ["v_prediction", "sample"])
 def test_networks_of_v_and_of_the_sample(tiny: Any, prediction: str, guidance: float) -> None:
     model = tiny.stable_diffusion(prediction)
