@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from belm_runtime.answer import name
+
 
 def conditions(device: torch.device, batch: int) -> dict[str, Any]:
     """The conditions under which a model is evaluated now, for JSON.
@@ -23,8 +25,8 @@ def conditions(device: torch.device, batch: int) -> dict[str, Any]:
     """
     settings = {
         "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
-        "matmul_precision": torch.get_float32_matmul_precision(),
-    }
+        "matmul_precision": torch.get_float32_matmul_precision(), "autocast": _autocast(device.type),
+    }  # fmt: skip
     if device.type == "cuda":
         where = {
             "hardware": torch.cuda.get_device_name(device), "cuda": torch.version.cuda,
@@ -40,13 +42,23 @@ def conditions(device: torch.device, batch: int) -> dict[str, Any]:
     return {**made, **where, **settings}
 
 
+def _autocast(device: str) -> str:
+    """The dtype that autocast gives operations on a kind of device, or ``off``."""
+    if not hasattr(torch, "get_autocast_dtype"):  # before torch 2.4
+        gpu = device == "cuda"
+        enabled = torch.is_autocast_enabled() if gpu else device == "cpu" and torch.is_autocast_cpu_enabled()
+        return name(torch.get_autocast_gpu_dtype() if gpu else torch.get_autocast_cpu_dtype()) if enabled else "off"
+    known = torch.amp.is_autocast_available(device)
+    return name(torch.get_autocast_dtype(device)) if known and torch.is_autocast_enabled(device) else "off"
+
+
 def differences(there: Mapping[str, Any], here: Mapping[str, Any], prefix: str = "") -> list[str]:
     """What two records disagree on, as ``steps is 50 there and 20 here``; records inside are compared by entry."""
     found: list[str] = []
-    for name in sorted({*there, *here}):
-        old, new = (side.get(name, "absent") for side in (there, here))
+    for key in sorted({*there, *here}):
+        old, new = (side.get(key, "absent") for side in (there, here))
         if isinstance(old, dict) and isinstance(new, dict):
-            found += differences(old, new, f"{prefix}{name}.")
+            found += differences(old, new, f"{prefix}{key}.")
         elif old != new:
-            found.append(f"{prefix}{name} is {json.dumps(old)} there and {json.dumps(new)} here")
+            found.append(f"{prefix}{key} is {json.dumps(old)} there and {json.dumps(new)} here")
     return found
