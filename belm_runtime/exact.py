@@ -16,7 +16,8 @@ from belm_runtime.arithmetic import Integer
 from belm_runtime.assignment import Assignment, Key, named, of_start, of_table
 from belm_runtime.conditions import conditions, differences
 from belm_runtime.errors import InputError
-from belm_runtime.integer import Evaluation, IntegerRun, Step, largest, march, to_integers
+from belm_runtime.guidance import through
+from belm_runtime.integer import Evaluation, IntegerRun, Step, largest, march, to_integers, with_graph
 from belm_runtime.lattice import RANGE, Lattice, fitted
 from belm_runtime.recurrence import Relation
 from belm_runtime.relations import kept
@@ -125,10 +126,14 @@ class Exact:
         self, model: Model, x: torch.Tensor | State, history: Sequence[torch.Tensor], nodes: Sequence[int],
         steps: Sequence[Step], wanted: list[int], progress: Progress | None,
     ) -> Made:  # fmt: skip
+        if isinstance(x, State) and x.conditions.get("graph") is True and not torch.is_grad_enabled():
+            # What is made in inference mode could be in no graph.
+            with torch.inference_mode(False), torch.enable_grad():
+                return self._run(through(model, with_graph), x, history, nodes, steps, wanted, progress)
         if not isinstance(x, State) and steps and steps[0].node > max(nodes):
             self._refuse_drift(steps, nodes)
         like = history[0]
-        here = self._conditions(like, self._place(x, like))
+        here = {**self._conditions(like, self._place(x, like)), "graph": self._graph(x, nodes)}
         evaluation = self._evaluation(x, like, self._checked(x, here))
         run = self._of(evaluation.around(model), like, len(steps), progress)
         integers = self._entered(x, history, self._names(nodes))
@@ -160,6 +165,13 @@ class Exact:
 
     def _names(self, nodes: Sequence[int]) -> list[Key]:
         return named(nodes, isinstance(self.table, StageTable))
+
+    def _graph(self, x: torch.Tensor | State, nodes: Sequence[int]) -> bool | str:
+        """Whether a run's predictions are made by the kernels for a graph, and those before it too."""
+        if not torch.is_grad_enabled():
+            return False
+        wholly = not isinstance(x, State) or x.conditions.get("graph") is True or max(nodes) == self.table.grid.steps
+        return wholly or "in part"
 
     def _conditions(self, like: torch.Tensor, place: int) -> dict[str, Any]:
         now = conditions(like.device, self._batch(like))
@@ -196,6 +208,8 @@ class Exact:
                 "its x alone, or force it to be rounded (integer:force=1, or --force)"
             )
         there = {name: value for name, value in x.conditions.items() if name != "dtype"}
+        if here["graph"]:  # A gradient may go on from any state: it leads back to where it began, and no further.
+            there["graph"] = here["graph"]
         if changed := differences(there, here):
             advice = "evaluate at a fixed batch size (integer:batch=…), or " if "batch" in " ".join(changed) else ""
             raise InputError(

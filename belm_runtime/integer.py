@@ -193,6 +193,13 @@ class Evaluation:
         return prediction.clone() if several else prediction
 
 
+def with_graph(model: Model, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    """A prediction by the kernels that make a graph, as `belm_runtime.watched` asks for it; the graph is let go."""
+    with torch.enable_grad():
+        prediction = model(x.detach().requires_grad_().clone(), t)
+    return prediction.detach() if isinstance(prediction, torch.Tensor) else prediction
+
+
 class IntegerRun(Run):
     """A run whose steps report their largest integer."""
 

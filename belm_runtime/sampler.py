@@ -340,8 +340,14 @@ class Sampler:
         arithmetic, rows = self._arithmetic, self._arithmetic.rows
         steps = [Step(node, rows[node]) for node in range(min(nodes) - 1, stop - 1, -1)]
         deviations = np.hypot(self.grid.alpha.astype(float), self.grid.sigma.astype(float)).tolist()
+
+        @torch.enable_grad()
+        def run() -> State:
+            # As the model is watched: integers take down whether its kernels made a graph.
+            return self._sample(watched.model, bare, stop)
+
         course = Course(
-            lambda: self._sample(watched.model, bare, stop), steps, named(nodes, self._registers),
+            run, steps, named(nodes, self._registers),
             arithmetic.evaluating(model, x, history[0]).predict, arithmetic.spacing, deviations, history[0].device,
             lambda: watched.shared,
         )  # fmt: skip

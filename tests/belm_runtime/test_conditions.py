@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from belm_runtime import InputError, Sampler, Schedule
+from belm_runtime import InputError, Sampler, Schedule, State
 from belm_runtime.conditions import conditions, differences
 
 CPU = torch.device("cpu")
@@ -68,3 +68,86 @@ def test_a_state_that_does_not_know_a_condition_is_refused() -> None:
     older = replace(state, conditions={name: v for name, v in state.conditions.items() if name != "autocast"})
     with pytest.raises(InputError, match='autocast is "absent" there and "off" here'):
         sampler.invert(model, older)
+
+
+# ---- a graph -----------------------------------------------------------------------------------------------
+
+
+class Encoder(torch.nn.Module):
+    """Its layers have a fast path of their own, without a graph only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        layer = torch.nn.TransformerEncoderLayer(16, 4, 32, batch_first=True, dropout=0.0)
+        self.encoder = torch.nn.TransformerEncoder(layer, 2)
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        return self.encoder(x.flatten(1).view(len(x), 4, 16)).view_as(x)
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Encoder:
+    return Encoder().eval()
+
+
+def detached(state: State) -> State:
+    return replace(state, history=tuple(x.detach() for x in state.history))
+
+
+@pytest.mark.parametrize("method", ["blend:k=3", "edict:p=0.93"])
+@pytest.mark.parametrize("arithmetic", ["integer", "integer:batch=3"])
+def test_a_state_made_with_a_graph_is_inverted_with_one(encoder: Encoder, method: str, arithmetic: str) -> None:
+    sampler = Sampler(method, GRID, arithmetic=arithmetic)
+    plain = sampler.sample(encoder, NOISE)
+    state = sampler.sample(encoder, NOISE.clone().requires_grad_(), gradient="reversible")
+    assert (plain.conditions["graph"], state.conditions["graph"]) == (False, True)
+    assert not torch.equal(plain.x, state.x), "the graph is of consequence"
+    for stored in (state, State.from_bytes(state.to_bytes())):
+        back = sampler.invert(encoder, stored)
+        assert torch.equal(back.x, sampler.rounded(NOISE)) and not back.x.requires_grad
+        assert back.conditions == state.conditions
+        again = sampler.sample(encoder, back)
+        assert all(torch.equal(a, b) for a, b in zip(again.history, state.history, strict=True))
+    assert torch.equal(sampler.invert(encoder, plain).x, sampler.rounded(NOISE))
+
+
+def test_so_it_is_under_inference_mode_and_by_a_frozen_network(encoder: Encoder) -> None:
+    sampler = Sampler("blend:k=3", GRID, arithmetic="integer")
+    state = detached(sampler.sample(encoder, NOISE.clone().requires_grad_(), gradient="reversible"))
+    with torch.inference_mode():
+        assert torch.equal(sampler.invert(encoder, state).x, sampler.rounded(NOISE))
+    frozen = Encoder().eval().requires_grad_(False)
+    assert torch.equal(sampler.invert(frozen, state).x, sampler.rounded(NOISE))
+
+
+def test_what_a_gradient_makes_of_a_plain_state_goes_back_if_that_one_was_at_the_noise(encoder: Encoder) -> None:
+    sampler = Sampler("blend:k=3", GRID, arithmetic="integer")
+
+    def going_on(state: State, stop: int = 0) -> State:
+        leaves = tuple(x.detach().requires_grad_() for x in state.history)
+        made = sampler.sample(encoder, replace(state, history=leaves), gradient="reversible", stop=stop)
+        made.x.square().sum().backward()
+        assert all(x.grad is not None for x in leaves)
+        return detached(made)
+
+    first = sampler.sample(encoder, NOISE.clone().requires_grad_(), gradient="reversible", stop=4)
+    whole = going_on(first)
+    assert whole.conditions["graph"] and torch.equal(sampler.invert(encoder, whole).x, sampler.rounded(NOISE))
+    at_the_noise = sampler.invert(encoder, sampler.sample(encoder, NOISE))
+    whole = going_on(at_the_noise)
+    assert whole.conditions["graph"] is True
+    assert torch.equal(sampler.invert(encoder, whole).x, sampler.rounded(NOISE))
+    mixed = going_on(going_on(sampler.sample(encoder, NOISE, stop=4), stop=2))
+    with pytest.raises(InputError, match=r'graph is "in part" there and false here.*integer:force=1'):
+        sampler.invert(encoder, mixed)
+    forced = Sampler("blend:k=3", GRID, arithmetic="integer:force=1").invert(encoder, mixed)
+    assert not torch.equal(forced.x, sampler.rounded(NOISE))
+
+
+def test_states_with_and_without_a_graph_are_not_of_one_batch(encoder: Encoder) -> None:
+    sampler = Sampler("blend:k=3", GRID, arithmetic="integer:batch=1")
+    plain = sampler.sample(encoder, NOISE)
+    state = detached(sampler.sample(encoder, NOISE.clone().requires_grad_(), gradient="reversible"))
+    with pytest.raises(InputError, match="graph is false there and true here"):
+        State.joined([plain, state])
