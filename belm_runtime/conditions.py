@@ -25,13 +25,13 @@ def conditions(device: torch.device, batch: int) -> dict[str, Any]:
     """
     settings = {
         "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
-        "matmul_precision": torch.get_float32_matmul_precision(), "autocast": _autocast(device.type),
+        "autocast": _autocast(device.type), "precision": _precision(device.type),
     }  # fmt: skip
     if device.type == "cuda":
         where = {
             "hardware": torch.cuda.get_device_name(device), "cuda": torch.version.cuda,
             "cudnn": torch.backends.cudnn.version(), "cudnn_benchmark": torch.backends.cudnn.benchmark,
-            "cudnn_deterministic": torch.backends.cudnn.deterministic, "tf32": torch.backends.cudnn.allow_tf32,
+            "cudnn_deterministic": torch.backends.cudnn.deterministic,
         }  # fmt: skip
     else:
         where = {
@@ -40,6 +40,18 @@ def conditions(device: torch.device, batch: int) -> dict[str, Any]:
         }  # fmt: skip
     made = {"torch": torch.__version__, "machine": platform.machine(), "device": device.type, "batch": batch}
     return {**made, **where, **settings}
+
+
+def _precision(device: str) -> dict[str, str]:
+    """What float32 may be rounded to in each kind of operation, ``none`` for nothing."""
+    backends: Any = torch.backends
+    if not hasattr(backends, "fp32_precision"):  # before torch 2.9
+        tf32 = {"conv": "tf32" if backends.cudnn.allow_tf32 else "none"} if device == "cuda" else {}
+        return {"matmul": torch.get_float32_matmul_precision(), **tf32}
+    # The older functions raise where these were set, but these tell what those have set.
+    own = backends.cudnn if device == "cuda" else backends.mkldnn
+    matmul = backends.cuda.matmul if device == "cuda" else own.matmul
+    return {"matmul": matmul.fp32_precision, "conv": own.conv.fp32_precision, "rnn": own.rnn.fp32_precision}
 
 
 def _autocast(device: str) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import Tensor
 
 from belm_runtime import InputError, Sampler, Schedule, State
-from belm_runtime.conditions import conditions, differences
+from belm_runtime.conditions import _precision, conditions, differences
 
 CPU = torch.device("cpu")
 GRID = Schedule.preset("ddpm").grid(8)
@@ -68,6 +72,56 @@ def test_a_state_that_does_not_know_a_condition_is_refused() -> None:
     older = replace(state, conditions={name: v for name, v in state.conditions.items() if name != "autocast"})
     with pytest.raises(InputError, match='autocast is "absent" there and "off" here'):
         sampler.invert(model, older)
+
+
+# ---- precision ---------------------------------------------------------------------------------------------
+
+SETTINGS = {
+    "torch.set_float32_matmul_precision('medium')": {"matmul": "bf16"},
+    "torch.backends.mkldnn.matmul.fp32_precision = 'bf16'": {"matmul": "bf16"},
+    "torch.backends.mkldnn.conv.fp32_precision = 'bf16'": {"conv": "bf16"},
+    "torch.backends.mkldnn.fp32_precision = 'bf16'": {"matmul": "bf16", "conv": "bf16", "rnn": "bf16"},
+    "torch.backends.fp32_precision = 'tf32'": {"matmul": "tf32", "conv": "tf32", "rnn": "tf32"},
+    "torch.backends.cuda.matmul.fp32_precision = 'tf32'": {},
+}
+# A process of its own: once the newer settings were used, torch refuses the older ones for good.
+SCRIPT = """
+import json, sys, torch
+from belm_runtime import InputError, Sampler, Schedule
+
+grid = Schedule.preset("ddpm").grid(6)
+sampler = Sampler("blend:k=3", grid, arithmetic="integer")
+noise, words = grid.noise((2, 3), seed=0), "accepted"
+state = sampler.sample(lambda x, t: torch.tanh(x), noise)
+exec(sys.argv[1])
+again = sampler.sample(lambda x, t: torch.tanh(x), noise)
+assert torch.equal(sampler.invert(lambda x, t: torch.tanh(x), again).x, sampler.rounded(noise))
+try:
+    sampler.invert(lambda x, t: torch.tanh(x), state)
+except InputError as error:
+    words = str(error)
+print(json.dumps([state.conditions["precision"], again.conditions["precision"], words]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(torch.backends, "fp32_precision"), reason="before torch 2.9")
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_the_precision_of_every_kind_of_operation_is_a_condition_however_it_was_set(setting: str) -> None:
+    done = subprocess.run([sys.executable, "-c", SCRIPT, setting], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    before, after, words = json.loads(done.stdout)
+    assert before == {"matmul": "none", "conv": "none", "rnn": "none"} and after == {**before, **SETTINGS[setting]}
+    if not SETTINGS[setting]:
+        assert words == "accepted", "a setting of another device"
+    for operation, value in SETTINGS[setting].items():
+        assert f'precision.{operation} is "none" there and "{value}" here' in words
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_of_an_older_torch_the_older_settings_are_read(monkeypatch: pytest.MonkeyPatch, device: str) -> None:
+    older = SimpleNamespace(cudnn=SimpleNamespace(allow_tf32=True))
+    monkeypatch.setattr(torch, "backends", older)
+    assert _precision(device) == {"matmul": "highest", **({"conv": "tf32"} if device == "cuda" else {})}
 
 
 # ---- a graph -----------------------------------------------------------------------------------------------

@@ -222,7 +222,7 @@ def test_a_state_records_what_its_bits_depend_on(made: Any) -> None:
     expected = {"batch": 4, "device": "cpu", "dtype": "float64", "prediction": "epsilon", "threads": 1,
                 "torch": torch.__version__, "deterministic_algorithms": False}  # fmt: skip
     assert {**conditions, **expected} == conditions
-    assert {"hardware", "machine", "mkldnn", "matmul_precision", "spacings"} <= set(conditions)
+    assert {"hardware", "machine", "mkldnn", "precision", "spacings"} <= set(conditions)
 
 
 def test_a_saved_state_continues_to_the_bit(made: Any, tmp_path: Path) -> None:
