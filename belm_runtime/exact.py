@@ -20,7 +20,7 @@ from belm_runtime.guidance import through
 from belm_runtime.integer import Evaluation, IntegerRun, Step, largest, march, to_integers, with_graph
 from belm_runtime.lattice import RANGE, Lattice, fitted
 from belm_runtime.recurrence import Relation
-from belm_runtime.relations import kept
+from belm_runtime.relations import kept, refuse_short
 from belm_runtime.run import Made, Model, Progress, Run
 from belm_runtime.stages import StageTable
 from belm_runtime.state import State
@@ -39,13 +39,14 @@ class Exact:
         """Choose the spacings.
 
         Raises:
-            InputError: a method without inverse, or a range that does not fit.
+            InputError: a method without inverse, a grid shorter than its relation, or a range that does not fit.
         """
         if not table.method.has_inverse:
             raise InputError(
                 f"{table.method} has a_k = 0 and no inverse, so integers would not make it exact; choose an invertible "
                 "method such as blend:k=3, or arithmetic='float64'"
             )
+        refuse_short(table, "integers need")
         self.options, self.table, self.prediction = options, table, prediction
         rows = of_table(table, prediction)
         self.lattice: Lattice = fitted(str(table.method), table.grid, rows, options.bound)

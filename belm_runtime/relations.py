@@ -7,6 +7,7 @@ from functools import cached_property
 
 from belm_runtime.errors import InputError
 from belm_runtime.recurrence import Relation, way_down, way_up
+from belm_runtime.stages import StageTable
 from belm_runtime.start import upward_start
 from belm_runtime.table import Table
 
@@ -76,6 +77,22 @@ class Relations:
             method = self.table.method
             raise InputError(f"inverting {method} needs the last {k} states; this state holds {known}{reason}")
         return way_up(*self._forms, here, stop)
+
+
+def refuse_short(table: Table | StageTable, need: str) -> None:
+    """Refuse a grid of fewer steps than the relation has: every step is one of the start, and x_N is not kept.
+
+    Args:
+        table: the method on its grid.
+        need: who needs more, as in ``integers need``.
+
+    Raises:
+        InputError: how many steps there are, and how many it takes.
+    """
+    k, steps = table.method.k, table.grid.steps
+    if not table.method.stages and steps < k:
+        count = f"{steps} step{'s' * (steps > 1)}"
+        raise InputError(f"{table.method} has no row to invert on a grid of {count}; {need} {k} or more")
 
 
 def kept(relations: Sequence[Relation], nodes: Sequence[int], depth: int) -> list[int]:

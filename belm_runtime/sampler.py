@@ -41,7 +41,7 @@ from belm_runtime.integer import Step
 from belm_runtime.methods import Method
 from belm_runtime.models import PREDICTIONS
 from belm_runtime.recurrence import Relation
-from belm_runtime.relations import Relations
+from belm_runtime.relations import Relations, refuse_short
 from belm_runtime.run import Made, Model, Progress
 from belm_runtime.schedule import Schedule
 from belm_runtime.stages import StageTable
@@ -87,7 +87,7 @@ class Sampler:
 
         Raises:
             InputError: unknown names, or a frame or prediction that is not finite on this grid; for integers also a
-                method without inverse, or a range that does not fit.
+                method without inverse, a grid shorter than its relation, or a range that does not fit.
         """
         if prediction not in PREDICTIONS:
             raise unknown("prediction", prediction, PREDICTIONS)
@@ -326,11 +326,7 @@ class Sampler:
         self, model: Model, x: torch.Tensor | State, stop: int, wrt: Sequence[torch.Tensor] | None
     ) -> State:
         self.check_inverse()
-        if not self.method.stages and self.grid.steps < self.method.k:
-            raise InputError(
-                f"{self.method} has no row to invert on a grid of {self.grid.steps} steps; a reversible gradient needs "
-                f"{self.method.k} or more"
-            )
+        refuse_short(self.table, "a reversible gradient needs")
         states = list(x.history) if isinstance(x, State) else [x]
         declared = declare(model, states, wrt)
         with torch.enable_grad():

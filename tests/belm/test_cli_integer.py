@@ -189,6 +189,7 @@ def test_another_dtype_of_the_network_is_refused_and_can_be_forced(run, refused,
     [
         (["--arithmetic", "integer", "--method", "ddim"], ("ddim has a_k = 0", "no inverse")),
         (["--arithmetic", "integer", "--method", "bdia:gamma=0.5", "--steps", "100"], ("does not fit", "fewer steps")),
+        (["--arithmetic", "integer", "--method", "open:k=3", "--steps", "2"], ("no row to invert", "need 3 or more")),
         (["--arithmetic", "integer:bits=3"], ("bits=3 is not an option",)),
         (["--arithmetic", "integer:batch=2"], ("sees 2 samples at a time", "3 have a label", "--batch-size")),
     ],

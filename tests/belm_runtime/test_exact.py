@@ -150,6 +150,25 @@ def test_a_method_without_inverse_is_refused(method: str) -> None:
         Sampler(method, DDPM.grid(10), arithmetic="integer")
 
 
+@pytest.mark.parametrize(
+    ("method", "k"),
+    [("o-belm", 2), ("open:k=3", 3), ("damped:k=3,m=8", 3), ("exp-open:k=3", 3), ("blend:k=4,theta=0.8", 4)],
+)
+def test_a_grid_without_a_row_to_invert_is_refused_when_the_sampler_is_made(method: str, k: int) -> None:
+    words = rf"{method} has no row to invert on a grid of {k - 1} step.*integers need {k} or more"
+    with pytest.raises(InputError, match=words):
+        Sampler(method, DDPM.grid(k - 1), arithmetic="integer")
+    grid, model = DDPM.grid(k), mixture(DDPM)
+    sampler, noise = Sampler(method, grid, arithmetic="integer"), grid.noise((3, 2), seed=0)
+    assert torch.equal(sampler.invert(model, sampler.sample(model, noise)).x, sampler.rounded(noise))
+
+
+def test_two_registers_need_no_more_than_one_step() -> None:
+    grid, model = DDPM.grid(1), mixture(DDPM)
+    sampler, noise = Sampler("edict:p=0.93", grid, arithmetic="integer"), grid.noise((3, 2), seed=0)
+    assert torch.equal(sampler.invert(model, sampler.sample(model, noise)).x, sampler.rounded(noise))
+
+
 def test_a_range_that_does_not_fit_is_refused_when_the_sampler_is_made() -> None:
     with pytest.raises(InputError, match=r"does not fit bdia:gamma=0\.5 on this grid.*use fewer steps"):
         Sampler("bdia:gamma=0.5", DDPM.grid(100), arithmetic="integer")
