@@ -16,6 +16,9 @@ from belm_runtime.number import exact
 #: The dtypes of the states in floating point; integers stand in float64 too.
 ARITHMETIC = {"float64": torch.float64, "float32": torch.float32}
 
+#: How many samples a model may be asked to see at a call: a batch is filled, so that more would fill the memory.
+LARGEST_BATCH = 2**20
+
 
 @dataclass(frozen=True)
 class Integer:
@@ -35,10 +38,14 @@ class Integer:
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
-        if not finite("bound", self.bound) > 0:
-            raise InputError(f"bound = {self.bound} must be > 0; 32 standard deviations are the default")
+        bound = finite("bound", self.bound)
+        if bound < 1:
+            raise InputError(f"bound = {bound} must be ≥ 1, in standard deviations; 32 are the default")
+        object.__setattr__(self, "bound", bound)
         if self.batch is not None:
-            whole("batch", self.batch, 1)
+            object.__setattr__(self, "batch", whole("batch", self.batch, 1, LARGEST_BATCH))
+        if not isinstance(self.force, bool):
+            raise InputError(f"force must be True or False, not {self.force!r}")
 
     def __str__(self) -> str:
         """The string that `parse` reads, without what is as usual."""
@@ -74,10 +81,12 @@ def read_arithmetic(arithmetic: str | Integer) -> tuple[Integer | None, torch.dt
     """The options of integer arithmetic, or None, and the dtype of the states.
 
     Raises:
-        InputError: an unknown name or option.
+        InputError: an unknown name or option, or no name.
     """
     if isinstance(arithmetic, Integer):
         return arithmetic, torch.float64
+    if not isinstance(arithmetic, str):
+        raise InputError(f"the arithmetic is a name such as 'float64' or 'integer:batch=16', not {arithmetic!r}")
     if arithmetic.partition(":")[0] == "integer":
         return Integer.parse(arithmetic), torch.float64
     if arithmetic not in ARITHMETIC:

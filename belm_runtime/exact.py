@@ -211,7 +211,9 @@ class Exact:
         there = {name: value for name, value in x.conditions.items() if name != "dtype"}
         if here["graph"]:  # A gradient may go on from any state: it leads back to where it began, and no further.
             there["graph"] = here["graph"]
-        if changed := differences(there, here):
+        if (changed := differences(there, here)) and not len(x.x):
+            raise InputError("the state holds no sample, as after an empty slice; cut out one at least: state[2:3]")
+        if changed:
             advice = "evaluate at a fixed batch size (integer:batch=…), or " if "batch" in " ".join(changed) else ""
             raise InputError(
                 f"the state was made under other conditions: {'; '.join(changed)}; its way back would not be exact: "

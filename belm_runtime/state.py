@@ -22,6 +22,7 @@ from safetensors.torch import load, save
 from belm_runtime.conditions import differences
 from belm_runtime.errors import InputError
 from belm_runtime.files import write
+from belm_runtime.grid import whole
 
 _FORMAT = "belm-state-1"
 _ROWS = torch.contiguous_format
@@ -52,6 +53,12 @@ class State:
     calls: int = 0
     versions: Mapping[str, str] = field(default_factory=lambda: made_with())
     conditions: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse conditions that name no place in a batch: they may be made by hand."""
+        if self.conditions:
+            whole("the batch of a state's conditions", self.conditions.get("batch"), 1)
+            whole("the place_in_batch of a state's conditions", self.conditions.get("place_in_batch", 0), 0)
 
     @property
     def x(self) -> torch.Tensor:
@@ -123,8 +130,10 @@ class State:
         """The state of some of its samples, e.g. ``state[2:3]``.
 
         Raises:
-            InputError: a step other than 1 through an integer state: its samples would lose their places.
+            InputError: no slice; a step other than 1 through an integer state: its samples would lose their places.
         """
+        if not isinstance(samples, slice):
+            raise InputError(f"samples of a state are cut out by a slice, as in state[2:3], not by {samples!r}")
         first, _, step = samples.indices(len(self.x))
         if step != 1 and self.conditions.get("batch", 1) > 1:
             raise InputError(

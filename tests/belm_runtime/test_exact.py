@@ -358,6 +358,36 @@ def test_threads_and_deterministic_algorithms_are_read_from_torch(made: Any) -> 
         torch.set_num_threads(1)
 
 
+def test_a_state_without_samples_is_named_as_such(made: Any) -> None:
+    grid, _, state = made
+    with pytest.raises(InputError, match="the state holds no sample, as after an empty slice"):
+        Sampler("blend:k=3", grid, arithmetic="integer").invert(never, state[2:2])
+
+
+@pytest.mark.parametrize("index", [0, "a", None, (slice(2), 0), [0, 1]])
+def test_samples_are_cut_out_by_slices(made: Any, index: Any) -> None:
+    with pytest.raises(InputError, match=r"by a slice, as in state\[2:3\], not by"):
+        made[2][index]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"place_in_batch": "x"}, "the place_in_batch of a state's conditions must be a whole number ≥ 0, not 'x'"),
+        ({"place_in_batch": 0.5}, "not 0.5"),
+        ({"place_in_batch": -1}, "not -1"),
+        ({"batch": "all"}, "the batch of a state's conditions must be a whole number ≥ 1, not 'all'"),
+        ({"batch": 0}, "not 0"),
+        ({"batch": None}, "not None"),
+    ],
+)
+def test_conditions_made_by_hand_are_checked(made: Any, wrong: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        replace(made[2], conditions={**made[2].conditions, **wrong})
+    with pytest.raises(InputError, match="not None"):
+        replace(made[2], conditions={"a": 1})
+
+
 def test_a_part_of_the_batch_is_refused(made: Any) -> None:
     grid, _, state = made
     part = replace(state, history=tuple(x[:2] for x in state.history))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -198,7 +199,7 @@ def test_a_wrong_shape_or_dtype_is_named() -> None:
 # ---- options -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("options", [Integer(), Integer(8.0), Integer(0.5, 16), Integer(batch=4, force=True)])
+@pytest.mark.parametrize("options", [Integer(), Integer(8.0), Integer(1.5, 16), Integer(batch=4, force=True)])
 def test_strings_and_options_are_the_same_thing(options: Integer) -> None:
     assert Integer.parse(str(options)) == options
 
@@ -210,12 +211,18 @@ def test_the_usual_options_need_no_words() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("integer:bound=0", "bound = 0.0 must be > 0"),
-        ("integer:bound=-3", "bound = -3.0 must be > 0"),
+        ("integer:bound=0", "bound = 0.0 must be ≥ 1"),
+        ("integer:bound=-3", "bound = -3.0 must be ≥ 1"),
+        ("integer:bound=1e-300", "bound = 1e-300 must be ≥ 1"),
+        ("integer:bound=0.999", "bound = 0.999 must be ≥ 1"),
+        ("integer:bound=1e300", "does not fit o-belm"),
         ("integer:bound=inf", "bound=inf is not an option"),
         ("integer:bits=53", "bits=53 is not an option, as in integer:bound=32,batch=16"),
-        ("integer:batch=0", "batch must be a whole number ≥ 1, not 0"),
-        ("integer:batch=2.5", "batch must be a whole number ≥ 1, not 2.5"),
+        ("integer:batch=0", "batch must be a whole number from 1 to 1048576, not 0"),
+        ("integer:batch=2.5", "batch must be a whole number from 1 to 1048576, not 2.5"),
+        ("integer:batch=1048577", "from 1 to 1048576, not 1048577"),
+        ("integer:batch=99999999999999999999", "from 1 to 1048576, not 99999999999999999999"),
+        ("integer:batch=1e30", "from 1 to 1048576, not 1000000000000000000000000000000"),
         ("integer:force=2", "force is 0 or 1, not 2"),
         ("integer:batch", "'batch' is not of the form name=value"),
         ("integers", "unknown arithmetic 'integers'; did you mean 'integer'"),
@@ -224,3 +231,31 @@ def test_the_usual_options_need_no_words() -> None:
 def test_wrong_options_are_refused(text: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
         Sampler("o-belm", Schedule.preset("ddpm").grid(5), arithmetic=text)
+
+
+@pytest.mark.parametrize("given", [None, torch.float32, 32, ["integer"]])
+def test_what_is_no_name_is_refused(given: Any) -> None:
+    with pytest.raises(InputError, match="the arithmetic is a name such as 'float64' or 'integer:batch=16', not "):
+        Sampler("o-belm", Schedule.preset("ddpm").grid(5), arithmetic=given)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"force": "no"}, "force must be True or False, not 'no'"),
+        ({"force": 1}, "force must be True or False, not 1"),
+        ({"batch": True}, "batch must be a whole number from 1 to 1048576, not True"),
+        ({"batch": "16"}, "batch must be a whole number from 1 to 1048576, not '16'"),
+        ({"bound": "wide"}, "bound = 'wide' is not a finite number"),
+        ({"bound": math.nan}, "bound = nan is not a finite number"),
+    ],
+)
+def test_wrong_values_are_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        Integer(**options)
+
+
+def test_numbers_of_numpy_are_plain_ones() -> None:
+    found = Integer(np.float32(8), np.int64(4))
+    assert found == Integer(8.0, 4) and str(found) == "integer:bound=8,batch=4"
+    assert (type(found.bound), type(found.batch)) == (float, int)
