@@ -49,7 +49,9 @@ class Integer:
 
     def __str__(self) -> str:
         """The string that `parse` reads, without what is as usual."""
-        values = {"bound": f"{self.bound:g}", "batch": self.batch, "force": int(self.force)}
+        short = f"{self.bound:.15g}"
+        bound = short if float(short) == self.bound else repr(self.bound)
+        values = {"bound": bound, "batch": self.batch, "force": int(self.force)}
         given = [f"{f.name}={values[f.name]}" for f in fields(self) if getattr(self, f.name) != f.default]
         return "integer" + (f":{','.join(given)}" if given else "")
 

@@ -42,6 +42,13 @@ def test_the_state_alone_knows_that_it_is_of_integers(run, sampled, tmp_path):
     assert code == 0 and "every bit came back" in out
 
 
+def test_a_bound_of_many_digits_is_on_record_with_all_of_them(run, tmp_path):
+    bound = "integer:bound=61439.99"
+    assert run("sample", *SMALL, "--arithmetic", bound, "--out", tmp_path / "run").code == 0
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["arithmetic"] == bound
+    assert "every bit came back" in run("invert", "--state", tmp_path / "run").out
+
+
 def test_float64_says_nothing_of_bits(run, tmp_path):
     assert run("sample", *SMALL, "--out", tmp_path / "f").code == 0
     found = json.loads(run("invert", "--state", tmp_path / "f", "--format", "json").out)

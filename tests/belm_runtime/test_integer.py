@@ -204,6 +204,16 @@ def test_strings_and_options_are_the_same_thing(options: Integer) -> None:
     assert Integer.parse(str(options)) == options
 
 
+@given(bound=st.floats(1, 1e200))
+def test_a_bound_is_written_with_all_its_digits(bound: float) -> None:
+    assert Integer.parse(str(Integer(bound))) == Integer(bound)
+
+
+@pytest.mark.parametrize("bound", ["61439.99", "1.5", "8", "1048576", "1e+20"])
+def test_and_with_no_more(bound: str) -> None:
+    assert str(Integer(float(bound))) == f"integer:bound={bound}"
+
+
 def test_the_usual_options_need_no_words() -> None:
     assert str(Integer()) == "integer" and str(Integer(16, 4)) == "integer:bound=16,batch=4"
 
