@@ -16,6 +16,8 @@ from belm_runtime.number import exact
 #: The dtypes of the states in floating point; integers stand in float64 too.
 ARITHMETIC = {"float64": torch.float64, "float32": torch.float32}
 
+_EXAMPLE = "integer:bound=32,batch=16"
+
 #: How many samples a model may be asked to see at a call: a batch is filled, so that more would fill the memory.
 LARGEST_BATCH = 2**20
 
@@ -62,13 +64,12 @@ class Integer:
         Raises:
             InputError: an unknown option, or a value that is not a number.
         """
-        _, given = read(text)
+        _, given = read(text, "arithmetic", _EXAMPLE)
         values: dict[str, Any] = {}
         for name, value in given.items():
             number = exact(value)
             if name not in ("bound", "batch", "force") or number is None:
-                right = "as in integer:bound=32,batch=16"
-                raise InputError(f"arithmetic {text!r}: {name}={value} is not an option, {right}")
+                raise InputError(f"arithmetic {text!r}: {name}={value} is not an option, as in {_EXAMPLE}")
             values[name] = float(number) if name == "bound" else number
         if "batch" in values:
             values["batch"] = int(values["batch"]) if values["batch"].denominator == 1 else float(values["batch"])

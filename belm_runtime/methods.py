@@ -179,8 +179,13 @@ def exponential(method: Method) -> Method:
     return replace(method, exponential=True)
 
 
-def read(text: str) -> tuple[str, dict[str, str]]:
+def read(text: str, kind: str = "method", example: str = "blend:k=3,theta=0.8") -> tuple[str, dict[str, str]]:
     """The family and the parameters that a method string gives, as they are written; nothing is filled in.
+
+    Args:
+        text: the string.
+        kind: what it is, for messages; others are written in the same way.
+        example: a right one.
 
     Raises:
         InputError: an item that is not name=value, or a name given twice.
@@ -190,9 +195,9 @@ def read(text: str) -> tuple[str, dict[str, str]]:
     for item in filter(None, rest.split(",")):
         name, equals, value = (part.strip() for part in item.partition("="))
         if not (equals and name and value):
-            raise InputError(f"method {text!r}: {item!r} is not of the form name=value, as in blend:k=3,theta=0.8")
+            raise InputError(f"{kind} {text!r}: {item!r} is not of the form name=value, as in {example}")
         if name in values:
-            raise InputError(f"method {text!r}: parameter {name!r} is given twice")
+            raise InputError(f"{kind} {text!r}: {name!r} is given twice")
         values[name] = value
     return family, values
 

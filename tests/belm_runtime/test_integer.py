@@ -234,7 +234,8 @@ def test_the_usual_options_need_no_words() -> None:
         ("integer:batch=99999999999999999999", "from 1 to 1048576, not 99999999999999999999"),
         ("integer:batch=1e30", "from 1 to 1048576, not 1000000000000000000000000000000"),
         ("integer:force=2", "force is 0 or 1, not 2"),
-        ("integer:batch", "'batch' is not of the form name=value"),
+        ("integer:batch", "^arithmetic 'integer:batch': 'batch' is not of the form name=value, as in integer:bound=32"),
+        ("integer:batch=2,batch=3", "^arithmetic 'integer:batch=2,batch=3': 'batch' is given twice"),
         ("integers", "unknown arithmetic 'integers'; did you mean 'integer'"),
     ],
 )

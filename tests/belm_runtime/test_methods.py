@@ -75,7 +75,7 @@ def test_defaults_are_filled_in_where_there_are_any() -> None:
         ("open:k=2.5", "k = 2.5 is outside"),
         ("open:3", "'3' is not of the form name=value"),
         ("open:k=", "'k=' is not of the form"),
-        ("open:k=3,k=4", "parameter 'k' is given twice"),
+        ("open:k=3,k=4", "method 'open:k=3,k=4': 'k' is given twice"),
         ("open:k=3,theta=1", "'open' has no parameter 'theta'; it has: k"),
         ("ddim:eta=0", "'ddim' has no parameter 'eta'; it has: none"),
         ("blend:k=3,theta=0", r"theta = 0 is outside its range; it must be in \(0, 1\]"),
