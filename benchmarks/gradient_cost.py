@@ -10,7 +10,6 @@ leaves alone: the fastest of --rounds runs, in turns, on one thread.
 
 from __future__ import annotations
 
-import argparse
 import platform
 import time
 import warnings
@@ -19,10 +18,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from _arguments import Parser, at_least
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from belm_runtime import AmplificationWarning, Sampler, Schedule, digits
+
+STEPS = (10, 50, 100)
 
 
 class LiveBytes(TorchDispatchMode):
@@ -94,16 +96,18 @@ def costs(method: str, steps: int, batch: int, rounds: int) -> dict[str, tuple[i
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--batch", type=int, default=16)
+    parser = Parser(description=__doc__.splitlines()[0])
+    parser.add_argument("--batch", type=at_least(1), default=16)
     parser.add_argument("--method", default="o-belm")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=at_least(1), default=5)
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", AmplificationWarning)
+    for steps in STEPS:  # What is refused is told before anything else.
+        Sampler(chosen.method, Schedule.preset("ddpm").grid(steps), arithmetic="integer")
     print(f"{chosen.method}, batch {chosen.batch}, one thread, {platform.machine()}, torch {torch.__version__}")
     print(f"{'steps':>6}  {'gradient':22}{'MB':>8}{'seconds':>9}{'memory':>10}{'time':>8}")
-    for steps in (10, 50, 100):
+    for steps in STEPS:
         found = costs(chosen.method, steps, chosen.batch, chosen.rounds)
         plain = found["autograd"]
         for kind, (memory, seconds) in found.items():

@@ -10,12 +10,12 @@ it needs.
 
 from __future__ import annotations
 
-import argparse
 import platform
 import time
 from collections.abc import Callable, Iterator
 
 import torch
+from _arguments import Parser, at_least
 
 from belm_runtime import Sampler, Schedule
 from belm_runtime.assignment import Assignment, Key
@@ -94,10 +94,10 @@ def measure(method: str, shape: list[int], steps: int, rounds: int) -> dict[str,
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--shape", type=int, nargs="+", default=[8, 4, 128, 128])
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser = Parser(description=__doc__.splitlines()[0])
+    parser.add_argument("--shape", type=at_least(1), nargs="+", default=[8, 4, 128, 128])
+    parser.add_argument("--steps", type=at_least(3), default=20)
+    parser.add_argument("--rounds", type=at_least(1), default=7)
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     capability = torch.backends.cpu.get_cpu_capability()

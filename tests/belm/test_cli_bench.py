@@ -48,3 +48,31 @@ def test_an_unknown_name_is_refused(refused, folder):
     (folder / "step.py").write_text('"""Measure."""\n')
     refused("bench", "stpe", holds=("'stpe'", "'step'"))
 
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "holds"),
+    [
+        ("integer-cost", ["--rounds", "-1"], ("--rounds", "a whole number ≥ 1", "'-1'")),
+        ("integer-cost", ["--rounds", "two"], ("--rounds", "'two'")),
+        ("integer-cost", ["--steps", "0"], ("--steps", "a whole number ≥ 3", "'0'")),
+        ("integer-cost", ["--steps", "2"], ("--steps", "'2'")),
+        ("integer-cost", ["--shape", "8", "0"], ("--shape", "'0'")),
+        ("integer-cost", ["--round", "1", "--wrong"], ("--wrong",)),
+        ("gradient-cost", ["--rounds", "0"], ("--rounds", "'0'")),
+        ("gradient-cost", ["--batch", "0"], ("--batch", "'0'")),
+        ("gradient-cost", ["--batch", "1.5"], ("--batch", "'1.5'")),
+        ("gradient-cost", ["--method", "obelm"], ("unknown method 'obelm'",)),
+        ("gradient-cost", ["--method", "ddim"], ("ddim has a_k = 0",)),
+        ("gradient-cost", ["--method", "bdia:gamma=0.5"], ("does not fit bdia:gamma=0.5",)),
+    ],
+)
+def test_wrong_options_of_the_costs_are_refused_before_anything_is_printed(refused, monkeypatch, name, options, holds):
+    monkeypatch.setattr(sys, "argv", ["belm"])
+    refused("bench", name, *options, holds=holds)
+
+
+def test_the_least_that_the_costs_can_measure(run, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["belm"])
+    code, out, err = run("bench", "integer-cost", "--shape", "1", "2", "--steps", "3", "--rounds", "1")
+    assert (code, err) == (0, "") and len(out.splitlines()) == 2 + 5
