@@ -43,13 +43,13 @@ class Exact:
         """
         if not table.method.has_inverse:
             raise InputError(
-                f"{table.method} has a_k = 0 and no inverse, so integers would not make it exact; choose an invertible "
-                "method such as blend:k=3, or arithmetic='float64'"
+                f"{table.method.brief} has a_k = 0 and no inverse, so integers would not make it exact; choose an "
+                "invertible method such as blend:k=3, or arithmetic='float64'"
             )
         refuse_short(table, "integers need")
         self.options, self.table, self.prediction = options, table, prediction
         rows = of_table(table, prediction)
-        self.lattice: Lattice = fitted(str(table.method), table.grid, rows, options.bound)
+        self.lattice: Lattice = fitted(table.method.brief, table.grid, rows, options.bound)
 
     @property
     def rows(self) -> Mapping[int, tuple[Assignment, ...]]:
@@ -86,7 +86,7 @@ class Exact:
         # A way back from a state retraces a way that fitted; from x_0 alone it is a way of its own.
         solved = [a.solved() if step.inverse else a for step in steps for a in step.ordered]
         given = self._names(nodes)
-        name = f"the inversion of {self.table.method} from x_0 alone"
+        name = f"the inversion of {self.table.method.brief} from x_0 alone"
         self.lattice.refuse_drift(name, solved, given, self.options.bound)
 
     # ---- running ----------------------------------------------------------------------------------------------------
@@ -137,6 +137,7 @@ class Exact:
         here = {**self._conditions(like, self._place(x, like)), "graph": self._graph(x, nodes)}
         evaluation = self._evaluation(x, like, self._checked(x, here))
         run = self._of(evaluation.around(model), like, len(steps), progress)
+        run.retraces = isinstance(x, State) and any(step.inverse for step in steps)
         integers = self._entered(x, history, self._names(nodes))
         names = self._names(wanted)
         run.watch(march(steps, integers, self.lattice.spacing, run.predict, names), nodes[0])

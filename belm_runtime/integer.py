@@ -201,7 +201,11 @@ def with_graph(model: Model, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
 
 
 class IntegerRun(Run):
-    """A run whose steps report their largest integer."""
+    """A run whose steps report their largest integer.
+
+    Attributes:
+        retraces: whether it is the way back from a state, on which no integer is larger than on the way there.
+    """
 
     def __init__(
         self, model: Model, grid: Grid, k: int, like: torch.Tensor, total: int, progress: Progress | None,
@@ -209,7 +213,7 @@ class IntegerRun(Run):
     ) -> None:  # fmt: skip
         """Prepare a run in which |x| up to `room` standard deviations fits."""
         super().__init__(model, grid, k, torch.float64, like, total, progress)
-        self.room = room
+        self.room, self.retraces = room, False
         self.peak = torch.zeros((), dtype=torch.float64, device=like.device)
 
     def bad(self, value: torch.Tensor) -> torch.Tensor:
@@ -222,7 +226,13 @@ class IntegerRun(Run):
         """What went wrong at the first bad step."""
         if not math.isfinite(peak := float(self.peak)):
             return super().reason()
+        advice = (
+            "the way there did not leave it, so this is another model, or another label, prompt or guidance than the "
+            "state was sampled with"
+            if self.retraces
+            else "check the model, or give a larger bound (integer:bound=…)"
+        )
         return (
             f"an integer reached {peak:.2g}, beyond the range of 2^51 = 2.3e+15; states up to {self.room:.3g} standard "
-            "deviations fit; check the model, or give a larger bound (integer:bound=…)"
+            f"deviations fit; {advice}"
         )

@@ -50,7 +50,15 @@ class Method:
 
     def __str__(self) -> str:
         """The canonical string, decimals where they are exact."""
-        written = ",".join(f"{name}={_written(value)}" for name, value in self.parameters)
+        return self._named(_written)
+
+    @property
+    def brief(self) -> str:
+        """The string for messages: a parameter of many digits is rounded, as in ``theta=1e-300``."""
+        return self._named(lambda value: min(_written(value), f"{float(value):.6g}", key=len))
+
+    def _named(self, write: Callable[[Fraction], str]) -> str:
+        written = ",".join(f"{name}={write(value)}" for name, value in self.parameters)
         name = f"{EXPONENTIAL * self.exponential}{self.family}"
         return f"{name}:{written}" if written else name
 

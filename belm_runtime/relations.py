@@ -92,7 +92,7 @@ def refuse_short(table: Table | StageTable, need: str) -> None:
     k, steps = table.method.k, table.grid.steps
     if not table.method.stages and steps < k:
         count = f"{steps} step{'s' * (steps > 1)}"
-        raise InputError(f"{table.method} has no row to invert on a grid of {count}; {need} {k} or more")
+        raise InputError(f"{table.method.brief} has no row to invert on a grid of {count}; {need} {k} or more")
 
 
 def kept(relations: Sequence[Relation], nodes: Sequence[int], depth: int) -> list[int]:

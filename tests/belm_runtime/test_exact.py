@@ -177,6 +177,13 @@ def test_a_range_that_does_not_fit_is_refused_when_the_sampler_is_made() -> None
         Sampler("bdia:gamma=0.5", DDPM.grid(50), arithmetic="integer:bound=1000")
 
 
+def test_parameters_of_many_digits_are_short_in_messages() -> None:
+    with pytest.raises(InputError, match=r"does not fit blend:k=3,theta=1e-300 on this grid"):
+        Sampler("blend:k=3,theta=1e-300", DDPM.grid(10), arithmetic="integer")
+    with pytest.raises(InputError, match=r"^blend:k=3,theta=1e-300 has no row"):
+        Sampler("blend:k=3,theta=1e-300", DDPM.grid(2), arithmetic="integer")
+
+
 def test_an_inversion_from_x_0_alone_that_may_leave_the_range_is_refused_before_the_first_call(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

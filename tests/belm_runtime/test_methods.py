@@ -56,6 +56,20 @@ def test_weights_survive_their_string_at_every_k(k: int, data: st.DataObject) ->
     assert method.has_inverse == (values[f"a{k}"] != 0)
 
 
+@pytest.mark.parametrize(
+    ("text", "brief"),
+    [
+        ("blend:k=3,theta=1e-300", "blend:k=3,theta=1e-300"),
+        ("exp-blend:k=3,theta=1234567891/2345678912", "exp-blend:k=3,theta=0.526316"),
+        ("blend:k=3,theta=0.8", "blend:k=3,theta=0.8"),
+        ("bdia:gamma=1/3", "bdia:gamma=1/3"),
+        ("o-belm", "o-belm"),
+    ],
+)
+def test_in_messages_many_digits_are_few(text: str, brief: str) -> None:
+    assert parse(text).brief == brief
+
+
 def test_defaults_are_filled_in_where_there_are_any() -> None:
     assert str(parse("damped:k=3")) == "damped:k=3,m=8"
     assert str(parse("weights:k=3,a3=0.4")) == "weights:k=3,a2=0,a3=0.4"
