@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from _arguments import Parser, at_least
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -96,6 +95,8 @@ def costs(method: str, steps: int, batch: int, rounds: int) -> dict[str, tuple[i
 
 def main() -> None:
     """Measure and print."""
+    from _arguments import Parser, at_least  # Found by a script; the rest of this file can be imported from anywhere.
+
     parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--batch", type=at_least(1), default=16)
     parser.add_argument("--method", default="o-belm")
