@@ -35,11 +35,11 @@ def answer(output: Tensor, asked: Tensor, x: Tensor) -> Tensor:
         x: the state.
     """
     if (dtypes := _heard.get()) is not None:
-        taken, given = name(asked.dtype), name(output.dtype)
+        taken, given = dtype_name(asked.dtype), dtype_name(output.dtype)
         dtypes.add(taken if taken == given else f"{taken} to {given}")
     return output.to(x.dtype)
 
 
-def name(dtype: torch.dtype) -> str:
+def dtype_name(dtype: torch.dtype) -> str:
     """As in ``float32``."""
     return str(dtype).removeprefix("torch.")

@@ -51,9 +51,7 @@ class Integer:
 
     def __str__(self) -> str:
         """The string that `parse` reads, without what is as usual."""
-        short = f"{self.bound:.15g}"
-        bound = short if float(short) == self.bound else repr(self.bound)
-        values = {"bound": bound, "batch": self.batch, "force": int(self.force)}
+        values = {"bound": repr(self.bound).removesuffix(".0"), "batch": self.batch, "force": int(self.force)}
         given = [f"{f.name}={values[f.name]}" for f in fields(self) if getattr(self, f.name) != f.default]
         return "integer" + (f":{','.join(given)}" if given else "")
 

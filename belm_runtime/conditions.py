@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from belm_runtime.answer import name
+from belm_runtime.answer import dtype_name
 
 
 def conditions(device: torch.device, batch: int) -> dict[str, Any]:
@@ -59,18 +59,19 @@ def _autocast(device: str) -> str:
     if not hasattr(torch, "get_autocast_dtype"):  # before torch 2.4
         gpu = device == "cuda"
         enabled = torch.is_autocast_enabled() if gpu else device == "cpu" and torch.is_autocast_cpu_enabled()
-        return name(torch.get_autocast_gpu_dtype() if gpu else torch.get_autocast_cpu_dtype()) if enabled else "off"
+        dtype = torch.get_autocast_gpu_dtype() if gpu else torch.get_autocast_cpu_dtype()
+        return dtype_name(dtype) if enabled else "off"
     known = torch.amp.is_autocast_available(device)
-    return name(torch.get_autocast_dtype(device)) if known and torch.is_autocast_enabled(device) else "off"
+    return dtype_name(torch.get_autocast_dtype(device)) if known and torch.is_autocast_enabled(device) else "off"
 
 
 def differences(there: Mapping[str, Any], here: Mapping[str, Any], prefix: str = "") -> list[str]:
     """What two records disagree on, as ``steps is 50 there and 20 here``; records inside are compared by entry."""
     found: list[str] = []
-    for key in sorted({*there, *here}):
-        old, new = (side.get(key, "absent") for side in (there, here))
+    for name in sorted({*there, *here}):
+        old, new = (side.get(name, "absent") for side in (there, here))
         if isinstance(old, dict) and isinstance(new, dict):
-            found += differences(old, new, f"{prefix}{key}.")
+            found += differences(old, new, f"{prefix}{name}.")
         elif old != new:
-            found.append(f"{prefix}{key} is {json.dumps(old)} there and {json.dumps(new)} here")
+            found.append(f"{prefix}{name} is {json.dumps(old)} there and {json.dumps(new)} here")
     return found

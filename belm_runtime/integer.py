@@ -18,13 +18,13 @@ from dataclasses import dataclass
 
 import torch
 
-from belm_runtime.answer import heard, name
+from belm_runtime.answer import dtype_name, heard
 from belm_runtime.assignment import Assignment, Key
 from belm_runtime.errors import InputError
 from belm_runtime.grid import Grid
 from belm_runtime.guidance import through
 from belm_runtime.lattice import RANGE
-from belm_runtime.run import Model, Progress, Run, described
+from belm_runtime.run import Model, Progress, Run, described, graphed
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class Evaluation:
         if not isinstance(prediction, torch.Tensor) or prediction.shape != x.shape:
             raise InputError(f"the model returned {described(prediction)} for x of shape {tuple(x.shape)}")
         # A callable of the user's is only known by its answer.
-        computes = " and ".join(sorted(dtypes)) or name(prediction.dtype)
+        computes = " and ".join(sorted(dtypes)) or dtype_name(prediction.dtype)
         if self._expected is not None and computes not in self._expected:
             raise InputError(
                 f"the model computes in {computes}, and computed in {self.dtype} when the state was made: the bits "
@@ -195,8 +195,7 @@ class Evaluation:
 
 def with_graph(model: Model, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
     """A prediction by the kernels that make a graph, as `belm_runtime.watched` asks for it; the graph is let go."""
-    with torch.enable_grad():
-        prediction = model(x.detach().requires_grad_().clone(), t)
+    _, _, prediction = graphed(model, x, t)
     return prediction.detach() if isinstance(prediction, torch.Tensor) else prediction
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from belm_runtime.answer import dtype_name
 from belm_runtime.errors import InputError, NotFiniteError
 from belm_runtime.grid import Grid
 from belm_runtime.guidance import at_time
@@ -86,8 +87,21 @@ class Made(NamedTuple):
     conditions: Mapping[str, Any] = MappingProxyType({})
 
 
+def graphed(model: Model, x: torch.Tensor, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, Any]:
+    """A prediction with its graph.
+
+    Returns:
+        The leaf that x is in the graph, what the model was given, and the prediction.
+    """
+    with torch.enable_grad():
+        leaf = x.detach().requires_grad_()
+        # No leaf itself, so that an in-place change is counted and not refused by torch with words of its own.
+        seen = leaf.clone()
+        return leaf, seen, model(seen, t)
+
+
 def described(value: Any) -> str:
     """What a value is, for an error message."""
     if isinstance(value, torch.Tensor):
-        return f"a {str(value.dtype).removeprefix('torch.')} tensor of shape {tuple(value.shape)}"
+        return f"a {dtype_name(value.dtype)} tensor of shape {tuple(value.shape)}"
     return f"a {type(value).__name__}"

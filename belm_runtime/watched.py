@@ -15,7 +15,7 @@ from torch.autograd.graph import get_gradient_edge
 
 from belm_runtime.errors import InputError
 from belm_runtime.guidance import through
-from belm_runtime.run import Model, described
+from belm_runtime.run import Model, described, graphed
 
 #: How many roundings of its dtype two predictions for the same state may differ by, and how much at most: kernels may
 #: add up in another order, dropout does more.
@@ -81,13 +81,13 @@ class Watched:
         if seen._version:
             raise InputError("the model changes its input in place; the state it was given is needed again")
         if isinstance(prediction, torch.Tensor):
+            first, _ = _edge(seen)
             for node, _ in _edges(prediction, stop=self.declared | {_edge(leaf)}):
                 self._check(node)
-                self.shared = self.shared or _older(node, _edge(seen)[0])
+                self.shared = self.shared or _older(node, first)
             self._depends = self._depends or prediction.requires_grad
             prediction = prediction.detach()
         return prediction
-
 
     def _check(self, node: Any) -> None:
         if hasattr(node, "variable"):
@@ -130,19 +130,6 @@ def declare(model: Any, states: Sequence[torch.Tensor], wrt: Sequence[torch.Tens
     if not declared:
         raise InputError("there is nothing to differentiate by: neither x nor a parameter requires a gradient")
     return list({id(tensor): tensor for tensor in declared}.values())
-
-
-def graphed(model: Model, x: torch.Tensor, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, Any]:
-    """A prediction with its graph.
-
-    Returns:
-        The leaf that x is in the graph, what the model was given, and the prediction.
-    """
-    with torch.enable_grad():
-        leaf = x.detach().requires_grad_()
-        # No leaf itself, so that an in-place change is counted and not refused by torch with words of its own.
-        seen = leaf.clone()
-        return leaf, seen, model(seen, t)
 
 
 def _older(node: Any, first: Any) -> bool:

@@ -18,6 +18,8 @@ limit: any finite l will do there. s, l and v of a node are independent symbols 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import sympy as sp
 
 from belm_theory.frame import Frame, Q
@@ -68,11 +70,13 @@ def integrals(k: int) -> tuple[sp.Symbol, ...]:
 
 def summed(k: int) -> tuple[sp.Expr, ...]:
     """I_0 … I_{k-2} in the weights a_j and the values A_m(j) of the antiderivatives at the nodes j = 0 … k."""
-    found = []
-    for m in range(k - 1):
-        at = [sp.Symbol(f"A_{m}({j})") for j in range(k + 1)]
-        found.append(sp.Add(*(sp.Symbol(f"a_{j}") * (at[0] - at[j]) for j in range(1, k + 1))))
-    return tuple(found)
+    a = [sp.Symbol(f"a_{j}") for j in range(1, k + 1)]
+    return tuple(_between(a, [sp.Symbol(f"A_{m}({j})") for j in range(k + 1)]) for m in range(k - 1))
+
+
+def _between(a: Sequence[sp.Expr], at: Sequence[sp.Expr]) -> sp.Expr:
+    """Σ_j a_j (A(0) - A(j)): the integrals from the nodes j to node 0, from the antiderivative at all nodes."""
+    return sp.Add(*(weight * (at[0] - value) for weight, value in zip(a, at[1:], strict=True)))
 
 
 def weights(k: int) -> tuple[sp.Expr, ...]:
@@ -102,7 +106,7 @@ def integral(m: int, k: int, q: sp.Expr) -> sp.Expr:
         s, here, first, v = sp.symbols(f"s{j} l{j} l1 v{j}")
         return moment.subs({S: s, Y: here - first, V: v}, simultaneous=True)
 
-    return sp.Add(*(weight * (at(0) - at(j)) for j, weight in enumerate(a, 1)))
+    return _between(a, [at(j) for j in range(k + 1)])
 
 
 def written(k: int, q: sp.Expr) -> tuple[sp.Expr, ...]:

@@ -229,8 +229,10 @@ def _of_state(
     state: State, names: tuple[str, ...], record: dict[str, Any], given: dict[str, Any], source: str
 ) -> Source:
     """Its settings: what is given, else what is recorded, else what the state itself knows."""
+    from belm_runtime.answer import dtype_name
+
     own = {"model": DIGITS, "method": state.method, "frame": state.frame}
-    own["arithmetic"] = "integer" if state.conditions else str(state.x.dtype).removeprefix("torch.")
+    own["arithmetic"] = "integer" if state.conditions else dtype_name(state.x.dtype)
     values = {**own, **record, **given}
     _check_model(record.get("model"), values["model"])
     if "method" in given:

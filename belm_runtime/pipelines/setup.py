@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from torch import Tensor
 
+from belm_runtime.answer import dtype_name
 from belm_runtime.errors import InputError
 from belm_runtime.grid import whole
 from belm_runtime.pipelines.adapter import Adapter
@@ -55,7 +56,7 @@ def set_up(
     states = [x for x in found if isinstance(x, State)]
     if states:
         chosen = {"method": states[0].method, "frame": states[0].frame, **chosen}
-        floats = str(states[0].x.dtype).removeprefix("torch.")
+        floats = dtype_name(states[0].x.dtype)
         chosen.setdefault("arithmetic", "integer" if states[0].conditions else floats)
     else:
         chosen.setdefault("method", bare_method)
