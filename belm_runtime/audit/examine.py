@@ -78,7 +78,10 @@ def _calls(forms: Forms, wanted: Method | None, paired: bool, steps: int) -> str
     """Why the calls of the network fit no method."""
     if wanted is not None and (paired or forms.calls == steps):
         return f"the network is called {'twice' if paired else 'once'} a step, not as {wanted} calls it"
-    return f"the network is called {forms.calls} times on a grid of {steps} steps: neither once nor twice a step"
+    return (
+        f"the network is called {forms.calls} times, at {len(np.unique(forms.times))} different times, on a grid of "
+        f"{steps} steps: the methods that are known call it once a step, or twice at one time"
+    )
 
 
 def _notes(forms: Forms) -> tuple[str, ...]:

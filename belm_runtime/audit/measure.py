@@ -73,6 +73,8 @@ def _smooth(subject: Subject, p: int, frame: Frame, match: Match, tolerance: flo
         try:
             other = subject.remake(steps)
             forms = probe(other, tolerance)
+            if forms.calls != other.grid.steps:
+                return None
             near = match.candidate.on(other.grid, other.prediction)
         except InputError:
             return None

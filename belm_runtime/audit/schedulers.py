@@ -6,7 +6,8 @@ The loop is a pipeline's:
     for t in scheduler.timesteps:  sample = scheduler.step(model(scheduler.scale_model_input(sample, t), t), t, sample)
 
 so the network sees x = alpha·D + sigma·eps whatever coordinates the scheduler keeps. The levels of the grid are the
-scheduler's own `sigmas` where it has them (sigma of a flow, else sigma/alpha), else alphas_cumprod at its timesteps.
+scheduler's own `sigmas` where it has them (sigma of a flow, else sigma/alpha), else those of its alphas_cumprod at its
+timesteps; a scheduler of this package has the grid itself.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from belm_runtime.audit.subject import Run, Subject, final
 from belm_runtime.errors import InputError
 from belm_runtime.grid import Grid
 from belm_runtime.models import Model
+from belm_runtime.sampler import Sampler
 from belm_runtime.schedule import Schedule
 from belm_runtime.state import State
 
@@ -114,12 +116,14 @@ def _has_inverse(scheduler: Any) -> bool:
 
 
 def _grid(scheduler: Any, times: np.ndarray) -> Grid:
-    """The nodes by the scheduler's own attributes; where times repeat (two calls a step), each once."""
+    """The nodes by the scheduler's own attributes; where two calls are made at one level, each node once."""
     name, sigmas = type(scheduler).__name__, getattr(scheduler, "sigmas", None)
-    cumulative = getattr(scheduler, "alphas_cumprod", None)
-    rising = _rising_once(times)
-    if sigmas is not None and len(sigmas) > 1:
-        s = _rising_once(np.asarray(torch.as_tensor(sigmas).double().cpu()))
+    own, cumulative = getattr(scheduler, "sampler", None), getattr(scheduler, "alphas_cumprod", None)
+    if isinstance(own, Sampler):
+        # What the network is told may be another multiple of the grid's time.
+        return _named(name, own.grid.alpha, own.grid.sigma, _rising_once(times))
+    if sigmas is not None and len(sigmas) == len(times) + 1 > 1:
+        s, told = _nodes(np.asarray(torch.as_tensor(sigmas).double().cpu()), times)
         flow = cumulative is None or scheduler.config.get("use_flow_sigmas")
         if flow and s.max() > 1:
             raise InputError(
@@ -127,17 +131,32 @@ def _grid(scheduler: Any, times: np.ndarray) -> Grid:
                 "alpha² + sigma² = 1; audit its loop as run(model, x) on a grid of your own"
             )
         alpha, sigma = (1 - s, s) if flow else (1 / np.hypot(1, s), s / np.hypot(1, s))
-        if len(s) == len(rising) + 1:
-            return Grid.from_arrays(alpha, sigma, np.append(0.0, rising), schedule=name, spacing="its own")
+        return _named(name, alpha, sigma, told)
     if cumulative is None:
         raise InputError(f"{name} has neither alphas_cumprod nor sigmas that fit its timesteps; give a grid")
     last = getattr(scheduler, "final_alpha_cumprod", None)
     if last is None:
         last = 1.0 if scheduler.config.get("set_alpha_to_one", True) else cumulative[0]
-    table = cumulative.double().cpu().numpy()
-    squares = np.append(float(last), np.interp(rising, np.arange(len(table)), table))
-    levels = np.sqrt(squares), np.sqrt(1 - squares)
-    return Grid.from_arrays(*levels, np.append(0.0, rising), schedule=name, spacing="its own")
+    rising = _rising_once(times)
+    alpha, sigma = Schedule.from_diffusers(scheduler).alpha_sigma(rising)
+    return _named(name, np.append(float(last) ** 0.5, alpha), np.append((1 - float(last)) ** 0.5, sigma), rising)
+
+
+def _named(name: str, alpha: np.ndarray, sigma: np.ndarray, told: np.ndarray) -> Grid:
+    try:
+        return Grid.from_arrays(alpha, sigma, np.append(0.0, told), schedule=name, spacing="its own")
+    except InputError as error:
+        raise InputError(f"the levels of {name} on {len(told)} steps make no grid: {error}") from error
+
+
+def _nodes(sigmas: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The levels at which the network is called, and the last, rising; and the times that it is told at them.
+
+    Times are rounded, so that several levels may have the same; a level that repeats is called at twice.
+    """
+    new = np.append(True, np.diff(sigmas) != 0)
+    new[-1] = True
+    return sigmas[new][::-1].copy(), times[new[:-1]][::-1].copy()
 
 
 def _rising_once(values: np.ndarray) -> np.ndarray:

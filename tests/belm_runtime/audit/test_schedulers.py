@@ -19,6 +19,7 @@ torch.set_num_threads(1)
 # NumPy on how their schedulers turn a tensor into an array.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 SD15 = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
+FREE = "free:s=0.03/0.3/0.85"
 LEADING = {**SD15, "timestep_spacing": "leading"}
 
 
@@ -85,7 +86,30 @@ def test_linear_multistep_is_adams_4_in_the_noise_frame() -> None:
 
 def test_stochastic_schedulers_and_those_with_other_calls() -> None:
     assert "draws fresh noise" in examined(diffusers.EulerAncestralDiscreteScheduler(**SD15)).verdict
-    assert "19 times on a grid of 10 steps" in examined(diffusers.HeunDiscreteScheduler(**SD15)).verdict
+    heun = examined(diffusers.HeunDiscreteScheduler(**SD15)).verdict
+    assert "called 19 times, at 10 different times, on a grid of 10 steps" in heun
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "name"),
+    [
+        (diffusers.DPMSolverMultistepScheduler(**SD15, use_karras_sigmas=True), "dpm-solver++(2m)"),
+        (diffusers.DPMSolverMultistepScheduler(**SD15, use_lu_lambdas=True), "dpm-solver++(2m)"),
+        (diffusers.DPMSolverMultistepScheduler(**SD15, use_exponential_sigmas=True), "dpm-solver++(2m)"),
+        (diffusers.EulerDiscreteScheduler(**SD15, use_karras_sigmas=True), "ddim"),
+    ],
+    ids=["karras", "lu", "exponential", "euler"],
+)
+def test_levels_that_share_a_rounded_time(scheduler: Any, name: str) -> None:
+    """Karras's levels lie so near to each other that several have one whole time, with 80 steps at the latest."""
+    report = examined(scheduler, steps=25)
+    assert report.setting["steps"] == 25 and report.method is not None
+    assert report.method.name == name and report.method.exact and not report.faults
+
+
+def test_a_last_step_that_does_not_move() -> None:
+    with pytest.raises(InputError, match="levels of DEISMultistepScheduler on 10 steps make no grid: node 1 .* repeats"):
+        examined(diffusers.DEISMultistepScheduler(**SD15, use_karras_sigmas=True))
 
 
 def test_ddim_inverse_undoes_the_algebra_only() -> None:
@@ -111,8 +135,10 @@ def test_dpm_solver_inverse_asks_at_other_times() -> None:
         (BELMScheduler(method="open:k=3", prediction_type="v_prediction"), "open:k=3"),
         (BELMScheduler(method="o-belm", set_alpha_to_one=False, **SD15), "o-belm"),
         (FlowBELMScheduler(shift=3.0), "blend:k=3,theta=0.8"),
+        (BELMScheduler(method="o-belm", timestep_spacing=FREE, **SD15), "o-belm"),
+        (BELMScheduler(method="open:k=3", timestep_spacing="bent:A=0.12,B=6,C=0.75", **SD15), "open:k=3"),
     ],
-    ids=["blend", "open", "o-belm", "flow"],
+    ids=["blend", "open", "o-belm", "flow", "free", "bent"],
 )
 def test_our_schedulers_are_what_they_say_and_their_inverse_is_one(scheduler: Any, method: str) -> None:
     report = examined(scheduler, method)
