@@ -108,7 +108,7 @@ def test_levels_that_share_a_rounded_time(scheduler: Any, name: str) -> None:
 
 
 def test_a_last_step_that_does_not_move() -> None:
-    with pytest.raises(InputError, match="levels of DEISMultistepScheduler on 10 steps make no grid: node 1 .* repeats"):
+    with pytest.raises(InputError, match="DEISMultistepScheduler on 10 steps make no grid: node 1"):
         examined(diffusers.DEISMultistepScheduler(**SD15, use_karras_sigmas=True))
 
 
