@@ -170,24 +170,35 @@ def coefficients(
     return Table(method, chosen, grid, start, h, w, a, b)
 
 
+def named(
+    method: Method | str, steps: int, frame: Frame | str | float | None = None
+) -> tuple[Method, Frame, str]:  # fmt: skip
+    """The method that is named, the frame it runs in, and its usual start, on a grid of N steps.
+
+    Frame and start are a design's; else the frame is the natural one by default, and the start adams.
+
+    Raises:
+        InputError: unknown names.
+    """
+    design, start = designs.find(method), STARTS[0]
+    if design is None:
+        method = methods.parse(method, steps)
+    else:
+        method, start = methods.with_damping(design.method, design.damping, steps), design.start
+        frame = design.frame if frame is None else frame
+    return method, method.frame if frame is None else Frame.parse(frame), start
+
+
 def on_grid(
     method: Method | str, grid: Grid, frame: Frame | str | float | None = None
 ) -> tuple[Method, Frame, str]:  # fmt: skip
-    """The method that is named, the frame it runs in on a grid, and its usual start.
-
-    Frame and start are a design's; else the frame is the natural one by default, and the start adams.
+    """As `named`, and the frame is finite on this grid.
 
     Raises:
         InputError: unknown names; a frame that is not finite on this grid, another than a two-register method's own, or
             the data frame for a method that needs positive steps; what `exponential.check` refuses.
     """
-    design, start = designs.find(method), STARTS[0]
-    if design is None:
-        method = methods.parse(method, grid.steps)
-    else:
-        method, start = methods.with_damping(design.method, design.damping, grid.steps), design.start
-        frame = design.frame if frame is None else frame
-    chosen = method.frame if frame is None else Frame.parse(frame)
+    method, chosen, start = named(method, grid.steps, frame)
     if method.exponential:
         exponential.check(str(method), method.k, chosen, grid)
     if method.stages and chosen != method.frame:

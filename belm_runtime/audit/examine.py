@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from belm_runtime import methods
 from belm_runtime.amplification import amplification
 from belm_runtime.audit import facts, faults, inverses, registers
 from belm_runtime.audit.candidates import Candidate, fixed, of_method
@@ -24,6 +23,7 @@ from belm_runtime.frame import Frame
 from belm_runtime.grid import Grid
 from belm_runtime.methods import Method
 from belm_runtime.models import PREDICTIONS
+from belm_runtime.table import named
 
 #: Relative deviations up to this are rounding: many schedulers keep their levels in float32.
 TOLERANCE = 1e-5
@@ -37,8 +37,9 @@ def audit(
 
     Args:
         subject: the sampler, see `belm_runtime.audit.subject`.
-        expect: the method that it should be; what differs from it is then reported, not what differs from the nearest.
-        frame: the frame of the expected method; default its natural one.
+        expect: the method that it should be, or a design by name or path, with its frame and start; what differs from
+            it is then reported, not what differs from the nearest.
+        frame: the frame of the expected method; default the design's, or its natural one.
         tolerance: relative deviations up to this are rounding.
 
     Returns:
@@ -49,7 +50,7 @@ def audit(
             expected method that does not exist on this grid.
     """
     grid = subject.grid
-    wanted = None if expect is None else methods.parse(expect)
+    wanted, frame, start = (None, None, "adams") if expect is None else named(expect, grid.steps, frame)
     setting: dict[str, Any] = {key: getattr(grid, key) for key in ("schedule", "spacing", "steps")}
     setting["prediction"] = subject.prediction
     report = Report(subject.name, setting, wanted=None if wanted is None else (str(wanted), False))
@@ -57,15 +58,16 @@ def audit(
         forms = probe(subject, tolerance)
     except NotLinearError as error:
         return replace(report, failure=str(error))
-    report = replace(report, setting={**setting, "calls": forms.calls}, rounding=forms.rounding, notes=_notes(forms))
+    report = replace(report, setting={**setting, "calls": forms.calls}, rounding=forms.rounding)
     paired = registers.is_paired(forms, grid)
     if paired and (wanted is None or wanted.stages):
         report = _paired(report, forms, subject, tolerance, wanted)
     elif forms.calls == grid.steps and (wanted is None or not wanted.stages):
-        chosen = None if wanted is None else of_method(wanted, grid, subject.prediction, frame)
+        chosen = None if wanted is None else of_method(wanted, grid, subject.prediction, frame, start)
         report = _single(report, forms, subject, tolerance, chosen)
     else:
         report = replace(report, failure=_calls(forms, wanted, paired, grid.steps))
+    report = _clipped(report, forms)
     if subject.invert is not None:
         K = [value for key, value in (report.stability or {}).items() if key.startswith("K_inversion") and value]
         report = replace(report, inverse=inverses.check(subject, forms, tolerance, max(K, default=None)))
@@ -84,13 +86,12 @@ def _calls(forms: Forms, wanted: Method | None, paired: bool, steps: int) -> str
     )
 
 
-def _notes(forms: Forms) -> tuple[str, ...]:
-    if forms.clipped_at is None:
-        return ()
-    return (
-        f"values of size 1 are clipped or thresholded (first seen at call {forms.clipped_at + 1}), which cannot be "
-        f"inverted; what follows holds for values of size {forms.size:.1g}",
-    )
+def _clipped(report: Report, forms: Forms) -> Report:
+    """The report with what clips as its first fault: what was cut off is lost."""
+    if not (found := faults.clipping(forms, report.setting["steps"])):
+        return report
+    lost = (False, "values that were clipped or thresholded are lost")
+    return replace(report, faults=(*found, *report.faults), invertible=lost)
 
 
 # ---- one call a step -------------------------------------------------------------------------------------------------
@@ -188,7 +189,7 @@ def _paired(report: Report, forms: Forms, subject: Subject, tolerance: float, wa
     found = registers.compare(forms, subject.grid, subject.prediction, tolerance, wanted)
     differing = sorted({step for fault in found.faults for step in fault.steps})
     exact = bool((found.deviations <= tolerance).all())
-    named = Named(
+    own = Named(
         str(found.method), str(found.table.frame), "none", True, exact, float(found.deviations.max()), tuple(differing)
     )
     if exact:
@@ -198,7 +199,8 @@ def _paired(report: Report, forms: Forms, subject: Subject, tolerance: float, wa
                            "on the way back")  # fmt: skip
     else:
         solvable = (False, "its stages are not EDICT's; no inverse is known")
-    report = replace(report, method=named, nearest=named, faults=found.faults, invertible=solvable)
+    all_faults = (*faults.called_at(forms, subject), *found.faults)
+    report = replace(report, method=own, nearest=own, faults=all_faults, invertible=solvable)
     if not exact:
         return report
     K = {f"K_{way}": amplification(found.table, way, "frame") for way in facts.WAYS}

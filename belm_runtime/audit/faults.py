@@ -12,7 +12,7 @@ import numpy as np
 
 from belm_runtime.audit.candidates import Candidate
 from belm_runtime.audit.match import Match, folded
-from belm_runtime.audit.probe import Forms
+from belm_runtime.audit.probe import Forms, place
 from belm_runtime.audit.relations import Relation, difference, expected, residual, scale
 from belm_runtime.audit.relations import columns as columns_of
 from belm_runtime.audit.subject import Subject, Times
@@ -36,22 +36,37 @@ class Fault:
 
 
 def called_at(forms: Forms, subject: Subject) -> list[Fault]:
-    """Calls of the network at other times than the grid's."""
-    right = subject.grid.timesteps[:0:-1]
-    if len(right) != forms.calls:
+    """Calls of the network, once or twice a step, at other times than the grid's."""
+    nodes = np.asarray(subject.grid.timesteps[:0:-1], float)
+    each, rest = divmod(forms.calls, len(nodes))
+    if rest:
         return []
+    right = np.repeat(nodes, each)
     unit = 1.0 if abs(right).max() > 1 else 1e-3
-    off = forms.times - np.asarray(right, float)
+    off = forms.times - right
     wrong = np.flatnonzero(np.abs(off) > 0.5 * unit)
     if not len(wrong):
         return []
     n = int(wrong[0])
     words = f"the network is called at t = {forms.times[n]:g} where the grid has t = {right[n]:g}"
-    if len(right) > 1 and np.abs(forms.times - right[::-1]).max() <= 0.5 * unit:
+    if len(nodes) > 1 and np.abs(forms.times - right[::-1]).max() <= 0.5 * unit:
         words += "; all are the grid's own, in reverse order"
     elif len(wrong) > 1 and np.ptp(off[wrong]) < 1e-3 * unit:
         words += f"; all {len(wrong)} are off by {off[n]:+g}"
-    return [Fault("timestep", _counted(wrong), words)]
+    return [Fault("timestep", _counted(sorted(set(wrong // each))), words)]
+
+
+def clipping(forms: Forms, steps: int) -> list[Fault]:
+    """Values that are cut off; what a run does to smaller ones is linear."""
+    if forms.clipped_at is None:
+        return []
+    # What call n is given was made by the step of the call before.
+    first = max(1, -(-forms.clipped_at * steps // forms.calls))
+    words = (
+        f"values of size 1 are clipped or thresholded ({place(forms.clipped_at, forms.calls)}); what is "
+        f"said of coefficients holds for values of size {forms.size:.1g}"
+    )
+    return [Fault("clipping", (first,), words)]
 
 
 def differences(forms: Forms, match: Match, relations: Sequence[Relation], subject: Subject) -> list[Fault]:

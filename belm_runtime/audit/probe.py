@@ -109,7 +109,7 @@ def probe(subject: Subject, tolerance: float = 1e-5) -> Forms:
         clipped = where if clipped is None else clipped
     raise NotLinearError(
         f"{subject.name} is not linear in its states and the network's outputs, pixel by pixel: "
-        f"{_place(clipped, count)}, even for values of size {SIZES[-1]:g}"
+        f"{place(clipped, count)}, even for values of size {SIZES[-1]:g}"
     )
 
 
@@ -129,11 +129,11 @@ def _measure(subject: Subject, count: int, size: float, tolerance: float) -> tup
     weights = torch.cat([torch.zeros_like(unit[:1]), unit, mixture])
     seen, times = _seen(subject, weights, size)
     if (where := _first((~seen.isfinite()).flatten(1).any(1).double(), 0.0)) is not None:
-        raise NotLinearError(f"{subject.name} gives numbers that are not finite, {_place(where, count)}")
+        raise NotLinearError(f"{subject.name} gives numbers that are not finite, {place(where, count)}")
     again, _ = _seen(subject, weights, size)
     scale = seen.abs().amax((1, 2, 3, 4)).clamp(min=1e-300)
     if (where := _first((again - seen).abs().amax((1, 2, 3, 4)) / scale, tolerance)) is not None:
-        raise NotLinearError(f"{subject.name} draws fresh noise: two equal runs differ, {_place(where, count)}")
+        raise NotLinearError(f"{subject.name} draws fresh noise: two equal runs differ, {place(where, count)}")
     answers = (seen - seen[:, :1]) / (size * PIXELS)
     Z = answers[:, 1 : count + 2, 0, 0, 0]
     expected = torch.einsum("bm,nm->nb", weights, Z)[..., None, None, None]
@@ -162,5 +162,6 @@ def _first(values: Tensor, tolerance: float) -> int | None:
     return int(wrong.to(torch.int8).argmax()) if bool(wrong.any()) else None
 
 
-def _place(call: int | None, count: int) -> str:
+def place(call: int | None, count: int) -> str:
+    """Where something is first seen, in words."""
     return "first in the result" if call == count else f"first in what call {(call or 0) + 1} is given"

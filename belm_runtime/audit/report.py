@@ -131,7 +131,7 @@ class Report:
             return f"It is {here}{apart}: all {steps} steps agree {within(self.method.deviation)}."
         if self.method.exact:
             return f"Its coefficients are those of {here}, but: {self.faults[0].words}."
-        wrong = f"{len({step for fault in self.faults for step in fault.steps})} of {steps} steps differ"
+        wrong = f"{len(self.method.differing)} of {steps} steps differ"
         if self.wanted:
             other = f" It is {spoken(self.nearest)}." if self.nearest and self.nearest.exact else ""
             return f"It is not {here}, as was expected: {wrong}.{other}"

@@ -82,6 +82,37 @@ def test_edict_asked_at_the_wrong_register(first: str, second: str, words: str, 
     assert report.stability is None
 
 
+@pytest.mark.parametrize("expect", ["edict:p=0.93", None])
+def test_edict_told_wrong_times(expect: str | None) -> None:
+    off = examined(lambda model, x: edict(lambda z, t: model(z, t + 1), x), expect=expect)
+    (fault,) = off.faults
+    assert fault.kind == "timestep" and fault.steps == tuple(range(1, 11)) and not (expect and off.sound)
+    assert fault.words == "the network is called at t = 902 where the grid has t = 901; all 20 are off by +1"
+    asked: list[int] = []
+
+    def second(model: Any, x: torch.Tensor) -> Any:
+        def late(z: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+            asked.append(1)
+            return model(z, t + (len(asked) % 20 == 8))
+
+        return edict(late, x)
+
+    (one,) = examined(second, expect=expect).faults
+    assert one.steps == (4,) and "called at t = 602 where the grid has t = 601" in one.words
+
+
+def test_clipping_cannot_be_undone() -> None:
+    """O-BELM with each new state clipped: what was cut off is lost, whatever the relation."""
+    A, B = forms("o-belm")
+    inner = partial(multistep, A=A, B=B)
+    report = examined(lambda model, x: inner(model, x).clamp(-1e4, 1e4))
+    assert not report.faults and report.invertible is not None and report.invertible[0]
+    cut = examined(lambda model, x: inner(model, x).clamp(-1, 1))
+    (fault,) = cut.faults
+    assert fault.kind == "clipping" and fault.steps == (10,) and "first in the result" in fault.words
+    assert cut.invertible == (False, "values that were clipped or thresholded are lost")
+
+
 def test_edict_with_another_mixing_than_expected() -> None:
     report = examined(partial(edict, p=0.8), expect="edict:p=0.93")
     assert not report.sound and {fault.kind for fault in report.faults} <= {"coefficient", "coefficients"}
@@ -130,7 +161,10 @@ def test_fresh_noise_and_nonlinearity() -> None:
     noisy = examined(partial(ddim, noisy=True), expect="ddim")
     assert "draws fresh noise" in noisy.verdict and not noisy.sound and noisy.method is None
     clipping = examined(partial(ddim, clip=True), expect="ddim")
-    assert clipping.sound and "values of size 1 are clipped" in clipping.notes[0]
+    (fault,) = clipping.faults
+    assert fault.kind == "clipping" and fault.steps == (1,) and not clipping.sound
+    assert "values of size 1 are clipped or thresholded (first in what call 2 is given)" in fault.words
+    assert clipping.method is not None and clipping.method.exact
     curved = examined(lambda model, x: ddim(lambda z, t: model(z, t) * z, x))
     assert curved.failure is not None and "is not linear" in curved.failure
     mixing = examined(lambda model, x: ddim(lambda z, t: model(z, t).roll(1, -1), x))

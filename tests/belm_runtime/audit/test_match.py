@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from audited import ALPHA, GRID, SIGMA, STEPS, ddim, edict, multistep
 
 from belm_runtime import InputError, Sampler, Schedule, coefficients, methods
 from belm_runtime.audit import audit, of_function, of_sampler
+from belm_runtime.design import Design
 
 torch.set_num_threads(1)
 
@@ -18,7 +20,6 @@ METHODS = [
     "o-belm", "bdia:gamma=0.3", "bdia:gamma=1", "open:k=2", "open:k=3", "open:k=4", "open:k=5", "blend:k=2,theta=0.5",
     "blend:k=3,theta=0.8", "blend:k=4,theta=1/3", "blend:k=5,theta=0.9", "adams:m=2", "adams:m=3", "adams:m=4",
     "belm:k=3", "edict:p=0.93", "edict:p=0.8", "exp-adams:m=2", "exp-blend:k=4,theta=1/3",
-    "belm:k=3", "edict:p=0.93", "edict:p=0.8",
     "damped:k=2,m=3", "damped:k=3,m=8", "damped:k=4,m=2.5", "damped:k=5,m=1/3",
     "weights:k=2,a2=-0.5", "weights:k=3,a2=0.1,a3=0.4", "weights:k=4,a2=0,a3=-0.2,a4=0.7",
     "weights:k=5,a2=1/7,a3=0,a4=-0.3,a5=0.5",
@@ -107,6 +108,18 @@ def test_calls_that_fit_no_expected_method() -> None:
     assert halves.failure is not None
     assert halves.failure.startswith("the network is called 10 times, at 10 different times, on a grid of 7 steps:")
     assert halves.verdict == f"{halves.failure}."
+
+
+@pytest.mark.parametrize("steps", [7, 10])
+def test_a_design_is_expected_with_its_frame_and_start(steps: int, tmp_path: Path) -> None:
+    shipped = Design.read("designed").sampler(Schedule.preset("sd15"), steps)
+    assert audit(of_sampler(shipped), expect="designed").sound
+    mine = Design("mine", "adams:m=3", None, "q=1/2", "ddim", "trailing", "open:k=3")
+    path = str(mine.write(tmp_path / "mine.json"))
+    report = audit(of_sampler(mine.sampler(Schedule.preset("sd15"), steps)), expect=path)
+    assert report.sound and report.method is not None
+    assert (report.method.frame, report.method.start) == ("q=1/2", "ddim")
+    assert not audit(of_sampler(mine.sampler(Schedule.preset("sd15"), steps)), expect="adams:m=3").sound
 
 
 def test_expected_methods_must_exist() -> None:

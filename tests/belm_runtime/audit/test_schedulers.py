@@ -39,7 +39,8 @@ def test_ddim_of_diffusers_is_ddim(spacing: str, prediction: str, final: bool) -
 
 def test_ddim_of_diffusers_clips_unless_told_not_to() -> None:
     report = examined(diffusers.DDIMScheduler(**SD15), "ddim")
-    assert report.sound and "clipped or thresholded" in report.notes[0]
+    assert [fault.kind for fault in report.faults] == ["clipping"] and not report.sound
+    assert report.invertible is not None and not report.invertible[0]
 
 
 def test_ddims_own_rule_for_the_next_time_misses_grids_that_do_not_divide() -> None:
