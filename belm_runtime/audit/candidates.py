@@ -2,8 +2,8 @@
 
     x_{i-1} = Σ_j A_j x_{i-1+j} + Σ_j B_j p_{i-1+j}
 
-Every family of the catalogue in every frame that is finite on the grid; exponential Adams–Bashforth in the noise frame,
-which is DEIS; and one method that is not in the catalogue, the DPM-Solver++(2M) of Lu et al. 2022 (2211.01095),
+Every family of the catalogue in every frame that is finite on the grid, and its exponential variants (exp-adams in the
+noise frame is DEIS); and one method that is not in the catalogue, the DPM-Solver++(2M) of Lu et al. 2022 (2211.01095),
 algorithm 2: in the data frame, with rho the ratio of the steps in log(alpha/sigma), its slope weights are -(1 + rho/2)
 and rho·h1/(2·h2).
 
@@ -32,8 +32,6 @@ SOLVER = "dpm-solver++(2m)"
 _EQUAL = {("adams", 1), ("belm", 2)}  # ddim and o-belm
 #: Families that are no lines, not affine in m or of several parameters: `belm_runtime.audit.unlisted` finds these.
 _NO_LINES = {"damped", "weights"}
-#: Members of exp-adams that are looked for; exp-adams:m=1 is ddim.
-_EXPONENTIAL = (2, 3)
 
 
 @dataclass(frozen=True)
@@ -95,6 +93,8 @@ class Line:
             InputError: the value is outside the family's range.
         """
         method = methods.make(self.family, **self.whole, **{self.parameter: value})
+        if self.low.method is not None and self.low.method.exponential:
+            method = methods.exponential(method)
         return of_method(method, grid, prediction, self.low.frame, self.low.start)
 
 
@@ -131,12 +131,10 @@ def solver(grid: Grid, prediction: str) -> Candidate:
 
 
 def fixed(grid: Grid, prediction: str) -> Iterator[Candidate]:
-    """All candidates without a free parameter, ddim first."""
+    """All candidates without a free parameter, ddim first; no exponential variants."""
     for method in _members():
-        if all(p["whole"] for p in FAMILIES[method.family]["parameters"]):
-            yield from _variants(method, grid, prediction)
-    for m in _EXPONENTIAL:
-        yield from _variants(methods.make("exp-adams", m=m), grid, prediction, ("noise",))
+        if not _free(method):
+            yield from variants(method, grid, prediction)
     try:
         with np.errstate(all="ignore"):
             other = solver(grid, prediction)
@@ -146,17 +144,30 @@ def fixed(grid: Grid, prediction: str) -> Iterator[Candidate]:
         yield other
 
 
+def exponential(grid: Grid, prediction: str) -> Iterator[Candidate]:
+    """The exponential variants of the methods without a free parameter; with one slope they are the methods."""
+    for method in _members():
+        if not _free(method) and method.k > 2:
+            yield from variants(methods.exponential(method), grid, prediction)
+
+
 def lines(grid: Grid, prediction: str) -> Iterator[Line]:
-    """All families with a free parameter."""
+    """All families with a free parameter, the exponential variants last."""
     half, one = Fraction(1, 2), Fraction(1)
-    for low in _members(half):
-        free = [p["name"] for p in FAMILIES[low.family]["parameters"] if not p["whole"]]
-        if not free:
-            continue
-        whole = {name: int(value) for name, value in low.parameters if name != free[0]}
-        high = methods.make(low.family, **whole, **{free[0]: one})
-        pairs = zip(_variants(low, grid, prediction), _variants(high, grid, prediction), strict=True)
-        yield from (Line(a, b, low.family, whole, free[0], (half, one)) for a, b in pairs)
+    pairs = [(low, free) for low in _members(half) if (free := _free(low))]
+    for variant in (False, True):
+        for low, free in pairs:
+            whole = {name: int(value) for name, value in low.parameters if name != free}
+            ends = low, methods.make(low.family, **whole, **{free: one})
+            if variant and low.k == 2:
+                continue
+            made = (variants(methods.exponential(end) if variant else end, grid, prediction) for end in ends)
+            yield from (Line(a, b, low.family, whole, free, (half, one)) for a, b in zip(*made, strict=True))
+
+
+def _free(method: Method) -> str:
+    """The name of a family's parameter that is no whole number, or nothing."""
+    return next((p["name"] for p in FAMILIES[method.family]["parameters"] if not p["whole"]), "")
 
 
 def _members(value: Fraction | None = None) -> Iterator[Method]:
@@ -171,12 +182,12 @@ def _members(value: Fraction | None = None) -> Iterator[Method]:
                 yield methods.make(family, **({shapes[0]["name"]: shape} if shapes else {}), **real)
 
 
-def _variants(
+def variants(
     method: Method, grid: Grid, prediction: str, frames: tuple[str, ...] = ("noise", "flow", "data")
 ) -> Iterator[Candidate]:
-    """The method in its natural frame and the others; ddim is the same in all of them."""
-    names = [str(method.frame), *(name for name in frames if name != str(method.frame))]
-    for frame in names[:1] if method.family == "ddim" else names:
+    """The method in these frames, its natural one first, with either start; ddim is the same in all of them."""
+    ordered = sorted(frames, key=lambda frame: frame != str(method.frame))
+    for frame in ordered[:1] if method.family == "ddim" else ordered:
         for start in ("adams", "ddim") if method.k > 2 else ("adams",):
             try:
                 with np.errstate(all="ignore"):

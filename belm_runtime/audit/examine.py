@@ -109,9 +109,10 @@ def _single(report: Report, forms: Forms, subject: Subject, tolerance: float, wa
         for words, seen, read in _readings(forms, subject):
             if (match := holding(seen, _tried(read, wanted), tolerance)) is not None:
                 best, forms, subject = match, seen, read
-                own = match if match.candidate.method else own
                 found.append(faults.Fault("reading", tuple(range(1, grid.steps + 1)), words))
                 break
+    if best.exact and best.candidate.method:
+        own = best
     relations = recover(forms, best.window, best.candidate, tolerance)
     found += faults.differences(forms, best, relations, subject)
     report = replace(

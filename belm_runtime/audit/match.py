@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from belm_runtime.audit.candidates import SOLVER, Candidate, Line, fixed, lines
+from belm_runtime.audit.candidates import SOLVER, Candidate, Line, exponential, fixed, lines
 from belm_runtime.audit.probe import Forms
 from belm_runtime.audit.relations import Relation, Window, columns, difference, fitted, residual, scale, window_of
 from belm_runtime.audit.unlisted import simple, unlisted
@@ -69,6 +69,7 @@ def matches(forms: Forms, grid: Grid, prediction: str, tolerance: float) -> list
     window = window_of(forms, tolerance)
     known = [compare(forms, c, window, tolerance) for c in fixed(grid, prediction)]
     if known and not any(match.exact and match.candidate.method for match in known):
+        known += [compare(forms, c, window, tolerance) for c in exponential(grid, prediction)]
         members = _fitted(forms, grid, prediction, window)
         known += [replace(compare(forms, c, window, tolerance), fitted=True) for c in members]
         if not any(match.exact for match in known):

@@ -1,4 +1,4 @@
-"""Members with weights of their own, read off the rows of a run: `weights` and `damped`.
+"""Members with weights of their own, read off the rows of a run: `weights`, `damped` and their exponential variants.
 
 In a frame the weights of the states in a recovered row are
 
@@ -11,16 +11,18 @@ m, the run is `damped`. The medians over the rows are proposed; whether every ro
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from fractions import Fraction
 
 import numpy as np
 
 from belm_runtime import methods
-from belm_runtime.audit.candidates import Candidate, of_method
+from belm_runtime.audit.candidates import Candidate, variants
 from belm_runtime.audit.relations import Relation
 from belm_runtime.errors import InputError
 from belm_runtime.frame import Frame
 from belm_runtime.grid import Grid
+from belm_runtime.methods import Method
 
 #: A fitted parameter this near to a simple fraction is that fraction.
 _SIMPLE, _NEAR = 100, 2e-4
@@ -36,22 +38,24 @@ def unlisted(own: Sequence[Relation], grid: Grid, prediction: str, k: int) -> It
         k: how many states most rows need.
     """
     for name in ("flow", "noise", "data") if 2 <= k <= 5 else ():
-        frame = Frame.parse(name)
         with np.errstate(all="ignore"):
-            a, m = _weights(own[k - 1 :], grid, prediction, frame, k)
-        proposed = [("weights", {f"a{j}": simple(a[:, j - 1]) for j in range(2, k + 1)}), ("damped", {"m": simple(m)})]
-        for family, given in proposed:
-            for start in ("adams", "ddim") if k > 2 else ("adams",):
-                values = {key: value for key, value in given.items() if value is not None}
-                if len(values) < len(given):
-                    continue
-                try:
-                    with np.errstate(all="ignore"):
-                        made = of_method(methods.make(family, k=k, **values), grid, prediction, frame, start)
-                except InputError:
-                    continue
-                if np.isfinite(made.A).all() and np.isfinite(made.B).all():
-                    yield made
+            a, m = _weights(own[k - 1 :], grid, prediction, Frame.parse(name), k)
+        values = {f"a{j}": simple(a[:, j - 1]) for j in range(2, k + 1)}
+        for method in _members(k, ("weights", values), ("damped", {"m": simple(m)})):
+            yield from variants(method, grid, prediction, (name,))
+
+
+def _members(k: int, *proposed: tuple[str, dict[str, Fraction | None]]) -> Iterator[Method]:
+    """The methods with these parameters where they are known and in range, each with its exponential variant."""
+    for family, values in proposed:
+        known = {name: value for name, value in values.items() if value is not None}
+        if len(known) < len(values):
+            continue
+        with suppress(InputError):
+            plain = methods.make(family, k=k, **known)
+            yield plain
+            if k > 2:
+                yield methods.exponential(plain)
 
 
 def simple(found: Sequence[float] | np.ndarray) -> Fraction | None:

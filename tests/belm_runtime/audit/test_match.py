@@ -19,7 +19,8 @@ torch.set_num_threads(1)
 METHODS = [
     "o-belm", "bdia:gamma=0.3", "bdia:gamma=1", "open:k=2", "open:k=3", "open:k=4", "open:k=5", "blend:k=2,theta=0.5",
     "blend:k=3,theta=0.8", "blend:k=4,theta=1/3", "blend:k=5,theta=0.9", "adams:m=2", "adams:m=3", "adams:m=4",
-    "belm:k=3", "edict:p=0.93", "edict:p=0.8", "exp-adams:m=2", "exp-blend:k=4,theta=1/3",
+    "belm:k=3", "edict:p=0.93", "edict:p=0.8", "exp-adams:m=2", "exp-open:k=4",
+    "exp-blend:k=3,theta=0.8", "exp-echo:k=4,theta=1/3", "exp-damped:k=3,m=8", "exp-weights:k=3,a2=0.1,a3=0.4",
     "damped:k=2,m=3", "damped:k=3,m=8", "damped:k=4,m=2.5", "damped:k=5,m=1/3",
     "weights:k=2,a2=-0.5", "weights:k=3,a2=0.1,a3=0.4", "weights:k=4,a2=0,a3=-0.2,a4=0.7",
     "weights:k=5,a2=1/7,a3=0,a4=-0.3,a5=0.5",
@@ -36,6 +37,9 @@ def test_every_family_is_recognised_with_its_parameters(method: str) -> None:
     assert report.method.frame == str(methods.parse(method).frame)
     assert report.method.deviation < 1e-12 and report.wanted == (str(methods.parse(method)), True)
     assert not report.faults and report.sound and "as expected" in report.verdict
+    assert report.nearest == report.method
+    found = audit(of_sampler(Sampler(method, grid))).method
+    assert found == report.method
 
 
 def test_weights_that_change_from_row_to_row_are_not_named() -> None:
@@ -119,6 +123,7 @@ def test_a_design_is_expected_with_its_frame_and_start(steps: int, tmp_path: Pat
     report = audit(of_sampler(mine.sampler(Schedule.preset("sd15"), steps)), expect=path)
     assert report.sound and report.method is not None
     assert (report.method.frame, report.method.start) == ("q=1/2", "ddim")
+    assert report.nearest == report.method
     assert not audit(of_sampler(mine.sampler(Schedule.preset("sd15"), steps)), expect="adams:m=3").sound
 
 

@@ -73,7 +73,8 @@ def test_dpm_solver_2m_is_recognised_and_is_not_adams_2() -> None:
     report = examined(diffusers.DPMSolverMultistepScheduler(**LEADING))
     assert report.method is not None and report.nearest is not None and report.order is not None
     assert report.method.name == "dpm-solver++(2m)" and report.method.exact and not report.method.catalogued
-    assert (report.nearest.name, report.nearest.frame) == ("adams:m=2", "data") and report.nearest.differing[0] == 2
+    assert (report.nearest.name, report.nearest.frame) == ("exp-adams:m=2", "data")
+    assert report.nearest.differing[0] == 2
     assert (report.order["on_this_grid"], report.order["on_smooth_grids"]) == (1, 2)
     assert "not in the catalogue" in report.verdict
 
