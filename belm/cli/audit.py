@@ -45,6 +45,9 @@ def audit(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of the scheduler; repeatable.")
     ] = None,
+    tolerance: Annotated[
+        float, typer.Option("--tolerance", help="Relative deviations up to this are rounding; 0 < tolerance <= 0.01.")
+    ] = 1e-5,
     format: Annotated[str, typer.Option("--format", metavar="text|json|html", help="html is one file.")] = "text",
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write to this file.")] = None,
 ) -> None:
@@ -60,7 +63,7 @@ def audit(
     one_of("prediction", prediction, PREDICTIONS)
     subject = subject_of(target, inverse, schedule, steps, spacing, prediction, read_settings(settings or []))
     with spinner(f"auditing {subject.name}"):
-        report = with_facts(examine(subject, expect=expect, frame=frame), subject)
+        report = with_facts(examine(subject, expect=expect, frame=frame, tolerance=tolerance), subject)
     if format == "json":
         text = json.dumps(_plain(report.record()), indent=1, allow_nan=False) + "\n"
     else:

@@ -11,11 +11,12 @@ import numpy as np
 
 from belm_runtime.amplification import amplification
 from belm_runtime.audit import facts, faults, inverses, registers
+from belm_runtime.audit.asked import Astray, astray
 from belm_runtime.audit.candidates import Candidate, fixed, of_method
 from belm_runtime.audit.match import Match, compare, holding, matches, nearest
 from belm_runtime.audit.measure import measured
 from belm_runtime.audit.probe import Forms, NotLinearError, probe
-from belm_runtime.audit.relations import Relation, recover
+from belm_runtime.audit.relations import Relation, recover, window_of
 from belm_runtime.audit.report import Named, Report, RowRecord
 from belm_runtime.audit.subject import Subject
 from belm_runtime.errors import InputError
@@ -40,15 +41,17 @@ def audit(
         expect: the method that it should be, or a design by name or path, with its frame and start; what differs from
             it is then reported, not what differs from the nearest.
         frame: the frame of the expected method; default the design's, or its natural one.
-        tolerance: relative deviations up to this are rounding.
+        tolerance: relative deviations up to this are rounding; in (0, 0.01].
 
     Returns:
         The report. A sampler that draws noise or is not linear has one too, with its `failure`.
 
     Raises:
         InputError: a subject that cannot be run: no tensor comes out, the network is not called, and the like; an
-            expected method that does not exist on this grid.
+            expected method that does not exist on this grid; a tolerance out of its range.
     """
+    if not 0 < tolerance <= 0.01:
+        raise InputError(f"tolerance = {tolerance!r} must be above 0 and at most 0.01, as in 1e-5")
     grid = subject.grid
     wanted, frame, start = (None, None, "adams") if expect is None else named(expect, grid.steps, frame)
     setting: dict[str, Any] = {key: getattr(grid, key) for key in ("schedule", "spacing", "steps")}
@@ -105,12 +108,13 @@ def _single(report: Report, forms: Forms, subject: Subject, tolerance: float, wa
         return replace(report, failure=f"no method has finite coefficients on this grid for prediction {prediction!r}")
     own = nearest(forms, [match for match in known if match.candidate.method])
     best = nearest(forms, known) if wanted is None else compare(forms, wanted, known[0].window, tolerance)
-    if not best.exact:
-        for words, seen, read in _readings(forms, subject):
-            if (match := holding(seen, _tried(read, wanted), tolerance)) is not None:
-                best, forms, subject = match, seen, read
-                found.append(faults.Fault("reading", tuple(range(1, grid.steps + 1)), words))
-                break
+    lost = ""
+    if not best.exact and (other := _otherwise(forms, subject, wanted, tolerance)):
+        best, forms, subject, fault = other
+        found.append(fault)
+    elif not best.exact and (wrong := _astray(forms, known, wanted, tolerance)):
+        best, forms, lost = wrong[0], wrong[1].forms, wrong[1].lost
+        found += wrong[1].faults
     if best.exact and best.candidate.method:
         own = best
     relations = recover(forms, best.window, best.candidate, tolerance)
@@ -119,7 +123,28 @@ def _single(report: Report, forms: Forms, subject: Subject, tolerance: float, wa
         report, method=_named(best), nearest=_named(own), faults=tuple(found),
         rows=tuple(_rows(forms, best, relations, subject)),
     )  # fmt: skip
-    return measured(report, best, relations, subject, tolerance)
+    report = measured(report, best, relations, subject, tolerance)
+    return replace(report, invertible=(False, lost)) if lost else report
+
+
+def _otherwise(
+    forms: Forms, subject: Subject, wanted: Candidate | None, tolerance: float
+) -> tuple[Match, Forms, Subject, faults.Fault] | None:
+    """The first reading in which every row holds: its match, forms, subject, and what is wrong then."""
+    for words, seen, read in _readings(forms, subject):
+        if (match := holding(seen, _tried(read, wanted), tolerance)) is not None:
+            return match, seen, read, faults.Fault("reading", tuple(range(1, subject.grid.steps + 1)), words)
+    return None
+
+
+def _astray(
+    forms: Forms, known: list[Match], wanted: Candidate | None, tolerance: float
+) -> tuple[Match, Astray] | None:  # fmt: skip
+    """The first method that gives the result of the run, though its calls are given other states."""
+    for candidate in [match.candidate for match in known] if wanted is None else [wanted]:
+        if (found := astray(forms, candidate, tolerance)) is not None:
+            return compare(found.forms, candidate, window_of(found.forms, tolerance), tolerance), found
+    return None
 
 
 def _readings(forms: Forms, subject: Subject) -> Iterator[tuple[str, Forms, Subject]]:

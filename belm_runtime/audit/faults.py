@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from belm_runtime.audit.candidates import Candidate
+from belm_runtime.audit.candidates import SLOPES, Candidate
 from belm_runtime.audit.match import Match, folded
 from belm_runtime.audit.probe import Forms, place
 from belm_runtime.audit.relations import Relation, difference, expected, residual, scale
@@ -88,9 +88,11 @@ def _row(forms: Forms, match: Match, relation: Relation, subject: Subject, n: in
     left, size = residual(forms, near, n), scale(forms, n)
     if abs(left[-1]) > tolerance * size:
         if np.abs(folded(left, n)).max() <= tolerance * size:
+            lacking = [j for j in range(1, min(SLOPES, n + 1) + 1) if abs(left[n + 2 - j]) > tolerance * size]
+            older = " and ".join(f"B_{j}" for j in lacking)
+            where = "the weight of the network's output" if lacking == [1] else f"{older}, of the network's outputs"
             return "missing-factor", (
-                f"{left[-1]:.6g} is added as a constant and is missing in the weight of the network's output: "
-                "a factor `* noise_pred` was dropped"
+                f"{left[-1]:.6g} is added as a constant and is missing in {where}: a factor `* noise_pred` was dropped"
             )
         return "constant", f"the constant {left[-1]:.6g} is added, which no linear method has"
     names, _ = columns_of(forms, n)
@@ -122,6 +124,8 @@ def _one(name: str, right: float, found: float) -> str:
         return f"{words}: this term was dropped"
     if abs(ratio + 1) < 1e-4:
         return f"{words}: its sign is reversed"
+    if abs(ratio - 1) < 0.01:
+        return f"{words}: off by {ratio - 1:+.2g} of it"
     return f"{words}: {ratio:.4g} times too {'large' if abs(ratio) > 1 else 'small'}"
 
 

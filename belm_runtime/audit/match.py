@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from belm_runtime.audit.candidates import SOLVER, Candidate, Line, exponential, fixed, lines
+from belm_runtime.audit.candidates import SLOPES, SOLVER, Candidate, Line, exponential, fixed, lines
 from belm_runtime.audit.probe import Forms
 from belm_runtime.audit.relations import Relation, Window, columns, difference, fitted, residual, scale, window_of
 from belm_runtime.audit.unlisted import simple, unlisted
@@ -122,10 +122,14 @@ def holding(forms: Forms, candidates: Iterable[Candidate], tolerance: float) -> 
 
 
 def folded(left: np.ndarray, n: int) -> np.ndarray:
-    """A residual with its constant added to the newest prediction: what a forgotten factor `· prediction` leaves."""
-    together = left.copy()
-    together[n + 1] += together[-1]
-    together[-1] = 0
+    """A residual with its constant given back to the row's predictions: what a forgotten factor `· prediction` leaves.
+
+    A weight that multiplies nothing is missing in a prediction's: the constant is what the predictions lack together.
+    """
+    together, lacking = left.copy(), left[max(n + 2 - SLOPES, 1) : n + 2]
+    if total := float(lacking.sum()):
+        together[max(n + 2 - SLOPES, 1) : n + 2] = lacking * (1 + left[-1] / total)
+        together[-1] = 0
     return together
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from belm_runtime import methods
 from belm_runtime.audit.faults import Fault
 from belm_runtime.audit.probe import Forms
+from belm_runtime.audit.unlisted import simple
 from belm_runtime.grid import Grid
 from belm_runtime.methods import Method
 from belm_runtime.stages import Stage, StageTable, register_of
@@ -142,8 +143,7 @@ def _fitted(forms: Forms, grid: Grid, prediction: str, call: int) -> Fraction:
         if abs(better - p) < 1e-12:
             break
         p, q = better, p
-    simple = Fraction(p).limit_denominator(1000)
-    return simple if abs(simple - p) < 1e-6 else Fraction(f"{p:.8f}")
+    return simple([p]) or Fraction(p)
 
 
 def _changed(
@@ -156,11 +156,19 @@ def _changed(
     named = [(f"eps of call {m + 1}", unit[m + 1]) for m in range(max(call - 2, 0), call)]
     other = "y" if register_of(wanted) == "x" else "x"
     named += [("a constant", unit[-1]), (other, registers[other])]
+    dropped = [(name, unit[-1] - form) for name, form in named if name.startswith("eps")]
     where = "the result" if call == forms.calls else f"{wanted}, which call {call + 1} is given,"
     for name, form in named:
         weight = float(left @ form) / float(form @ form) if form.any() else 0.0
         if np.abs(left - weight * form).max() <= tolerance * size:
             return "coefficient", f"{where} differs from EDICT's by {weight:.6g} times {name}"
+    for name, form in dropped:
+        weight = float(left[-1])
+        if np.abs(left - weight * form).max() <= tolerance * size:
+            return "missing-factor", (
+                f"in {where} {weight:.6g} is added as a constant and is missing in the weight of {name}: a factor "
+                "`* noise_pred` was dropped"
+            )
     return "coefficients", f"{where} differs from EDICT's by up to {np.abs(left).max():.3g} in a coefficient"
 
 

@@ -132,7 +132,7 @@ def difference(forms: Forms, near: Candidate, n: int, window: Window, tolerance:
     """The simplest change of coefficients that makes the candidate's row true; zeros where it is true already.
 
     In this order: one coefficient, two that changed places, any two (where the row determines them), all in the window
-    of the run, in that of run and candidate, all there are.
+    of the run, in that of run and candidate, all there are; of several of a kind the one that leaves least.
     """
     names, table = columns(forms, n)
     left, size, count = residual(forms, near, n), scale(forms, n), len(names)
@@ -152,18 +152,22 @@ def difference(forms: Forms, near: Candidate, n: int, window: Window, tolerance:
             change[list(chosen)] = weights
             yield change
 
-    def ways() -> Iterator[np.ndarray]:
-        yield np.zeros(count)
-        yield from solved([[c] for c in likely])
-        yield from (_swap(right, p, q) for p, q in pairs if right[p] * right[q] != 0 and names[p][0] == names[q][0])
+    def groups() -> Iterator[list[np.ndarray]]:
+        yield [np.zeros(count)]
+        yield list(solved([[c] for c in likely]))
+        yield [_swap(right, p, q) for p, q in pairs if right[p] * right[q] != 0 and names[p][0] == names[q][0]]
         if determined:
-            yield from solved(pairs)
+            yield list(solved(pairs))
         for block in (window, both):
-            yield from solved([[c for c in order if _within(names[c], block)]])
+            yield list(solved([[c for c in order if _within(names[c], block)]]))
 
-    enough = (change for change in ways() if np.abs(left - table @ change).max() <= tolerance * size)
-    found = next(enough, None)
-    return next(solved([order])) if found is None else found
+    for tried in groups():
+        lefts = [float(np.abs(left - table @ change).max()) for change in tried]
+        if lefts and min(lefts) <= tolerance * size:
+            # A small difference is within the tolerance of many changes, but of one only down to rounding.
+            enough = max(10 * min(lefts), 1e-9 * size)
+            return next(change for change, rest in zip(tried, lefts, strict=True) if rest <= enough)
+    return next(solved([order]))
 
 
 def _swap(right: np.ndarray, p: int, q: int) -> np.ndarray:

@@ -93,6 +93,13 @@ def test_exit_codes(run):
     assert run("audit", "my_samplers:ddim", "--schedule", "sd15", "--inverse", "my_samplers:inversion").code == 1
 
 
+def test_a_smaller_tolerance_finds_levels_in_float32(run):
+    euler = ("audit", "diffusers:DDIMScheduler", "--schedule", "sd15", "--set", "clip_sample=false", "--expect", "ddim")
+    assert run(*euler).code == 0
+    finer = run(*euler, "--tolerance", "1e-10")
+    assert finer.code == 1 and "It is not ddim, as was expected" in finer.out
+
+
 def test_step_functions_factories_and_schedulers(run):
     assert "It is ddim:" in run("audit", "my_samplers:step", "--schedule", "sd15").out
     blend = run("audit", "my_samplers:blend", "--expect", "blend:k=3,theta=2/3")
@@ -186,6 +193,8 @@ def test_html_is_one_whole_file(run, here):
         (["diffusers:DDIMScheduler", "--steps", "2000"], ("DDIMScheduler failed", "2000")),
         (["diffusers:DDIMScheduler", "--inverse", "my_samplers:inversion"], ("my_samplers:inversion", "scheduler")),
         (["diffusers:DDIMInverseScheduler"], ("from the data to the noise",)),
+        (["my_samplers:ddim", "--schedule", "sd15", "--tolerance", "0"], ("tolerance = 0.0", "above 0")),
+        (["my_samplers:ddim", "--schedule", "sd15", "--tolerance", "nan"], ("tolerance = nan", "at most 0.01")),
     ],
 )
 def test_refusals(refused, arguments, holds):

@@ -78,11 +78,18 @@ def edict_inverse(model: Any, pair: tuple[Tensor, Tensor], p: float = 0.93, swap
     return x, y
 
 
-def multistep(model: Any, x: Tensor, A: Any, B: Any) -> Tensor:
-    """The relations with the given weights, rows i at index i - 1."""
+def multistep(
+    model: Any, x: Tensor, A: Any, B: Any, *, given: Any = lambda i, states: states[0], dropped: Any = ()
+) -> Tensor:  # fmt: skip
+    """The relations with the given weights, rows i at index i - 1.
+
+    `given` chooses what the network is given at node i among the states, newest first; (i, j) in `dropped` says that in
+    row i the weight B_j multiplies nothing.
+    """
     states, slopes = [x], list[Tensor]()
     for i in range(STEPS, 0, -1):
-        slopes.insert(0, model(states[0], at(x, TIMES[i])))
-        terms = [*zip(A[i - 1].tolist(), states, strict=False), *zip(B[i - 1].tolist(), slopes, strict=False)]
+        slopes.insert(0, model(given(i, states), at(x, TIMES[i])))
+        outputs = [torch.ones_like(x) if (i, j) in dropped else p for j, p in enumerate(slopes, 1)]
+        terms = [*zip(A[i - 1].tolist(), states, strict=False), *zip(B[i - 1].tolist(), outputs, strict=False)]
         states.insert(0, sum((c * v for c, v in terms), torch.zeros_like(x)))
     return states[0]

@@ -72,7 +72,7 @@ def test_the_grid_of_a_scaled_time_is_compared_too() -> None:
         ("y", "y", "given y where EDICT gives it x_inter: eps(y) stands for eps(x_inter)", tuple(range(1, 11))),
     ],
 )
-@pytest.mark.parametrize("p", [0.93, 0.8])
+@pytest.mark.parametrize("p", [0.93, 0.8, 0.9137])
 def test_edict_asked_at_the_wrong_register(first: str, second: str, words: str, steps: Any, p: float) -> None:
     report = examined(partial(edict, first=first, second=second, p=p))
     assert report.method is not None and report.method.name == f"edict:p={p}" and not report.method.exact
@@ -148,6 +148,86 @@ def test_a_dropped_slope_and_a_reversed_sign() -> None:
     A[3, 1] = 0.1
     (fault,) = examined(partial(multistep, A=A, B=B)).faults
     assert fault.kind == "coefficient A_2" and "this term should not be there" in fault.words
+
+
+@pytest.mark.parametrize("expect", ["adams:m=3", None])
+def test_a_factor_dropped_at_older_outputs(expect: str | None) -> None:
+    A, B = forms("adams:m=3")
+    for dropped, names in (([(4, 2)], "B_2"), ([(4, 1), (4, 3)], "B_1 and B_3")):
+        report = examined(partial(multistep, A=A, B=B, dropped=dropped), expect=expect)
+        assert report.method is not None and report.method.name == "adams:m=3"
+        (fault,) = report.faults
+        total = sum(B[3, j - 1] for _, j in dropped)
+        assert fault.kind == "missing-factor" and fault.steps == (7,)
+        assert fault.words == (
+            f"{total:.6g} is added as a constant and is missing in {names}, of the network's outputs: a factor "
+            "`* noise_pred` was dropped"
+        )
+
+
+def test_a_factor_dropped_in_edict() -> None:
+    calls: list[int] = []
+
+    def once(model: Any, x: torch.Tensor) -> Any:
+        def output(z: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+            calls.append(1)
+            found = model(z, t)
+            return torch.ones_like(found) if len(calls) % 20 == 9 else found
+
+        return edict(output, x)
+
+    (fault,) = examined(once, expect="edict").faults
+    assert fault.kind == "missing-factor" and fault.steps == (5,)
+    assert "missing in the weight of eps of call 9: a factor `* noise_pred` was dropped" in fault.words
+
+
+@pytest.mark.parametrize(
+    ("method", "back", "lost"), [("o-belm", 1, True), ("open:k=3", 1, False), ("open:k=3", 2, True), ("ddim", 1, True)]
+)
+@pytest.mark.parametrize("expected", [True, False])
+def test_the_network_is_given_an_older_state(method: str, back: int, lost: bool, expected: bool) -> None:
+    A, B = forms(method)
+    run = partial(multistep, A=A, B=B, given=lambda i, states: states[back if back < len(states) else 0])
+    report = examined(run, expect=method if expected else None)
+    assert report.method is not None and (report.method.name, report.method.exact) == (method, True)
+    (fault,) = report.faults
+    assert fault.kind == "state" and fault.steps == tuple(range(1 + back, STEPS + 1))
+    assert report.sound is not expected
+    words = f"call {1 + back} is given the state of call 1: eps(x_{{i+{back}}}) stands for eps(x_i)"
+    assert fault.words == words
+    assert report.invertible is not None and report.invertible[0] is not lost
+
+
+def test_the_network_is_given_another_state_once() -> None:
+    A, B = forms("blend:k=3,theta=0.8")
+    for given, words, solvable in (
+        (lambda i, s: s[0] * (1.5 if i == 6 else 1), "call 5 is given 1.5 times its state", True),
+        (lambda i, s: s[0] + s[-1] * (i == 6), "what call 5 is given is no state of the run", False),
+    ):
+        run = partial(multistep, A=A, B=B, given=given)
+        report = examined(run, expect="blend:k=3,theta=0.8")
+        (fault,) = report.faults
+        assert fault.kind == "state" and fault.steps == (5,) and fault.words == words
+        assert report.invertible is not None and report.invertible[0] is solvable
+
+
+@pytest.mark.parametrize("j", [1, 2])
+@pytest.mark.parametrize("size", [3e-5, -4e-4])
+def test_a_small_difference_is_found_where_it_is(j: int, size: float) -> None:
+    A, B = forms("o-belm")
+    A[4, j - 1] *= 1 + size
+    (fault,) = examined(partial(multistep, A=A, B=B), expect="o-belm").faults
+    assert fault.kind == f"coefficient A_{j}" and fault.steps == (6,)
+    assert fault.words.endswith(f": off by {size:+.2g} of it")
+
+
+def test_a_difference_below_the_tolerance_is_seen_with_a_smaller_one() -> None:
+    A, B = forms("o-belm")
+    A[4, 1] *= 1 + 1e-7
+    subject = of_function(partial(multistep, A=A, B=B), GRID)
+    assert audit(subject, expect="o-belm").sound
+    (fault,) = audit(subject, expect="o-belm", tolerance=1e-10).faults
+    assert fault.kind == "coefficient A_2" and fault.words.endswith("off by +1e-07 of it")
 
 
 def test_an_output_that_is_read_as_something_else() -> None:

@@ -1,0 +1,81 @@
+"""Where the network is asked: a run whose states are a method's, but whose calls are given others.
+
+The states of a method are combinations of x_N and the outputs p_0, p_1, …, whatever the outputs were made from. If the
+result of a run is the method's and what a call is given is not, the relation is right and the call is wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from belm_runtime.audit.candidates import Candidate
+from belm_runtime.audit.faults import Fault
+from belm_runtime.audit.probe import Forms
+from belm_runtime.audit.relations import scale
+
+#: A result that agrees better than the calls by this factor is right where they are wrong.
+_FAR = 1e-3
+
+
+@dataclass(frozen=True)
+class Astray:
+    """A run whose calls are given other states than the method's.
+
+    Attributes:
+        forms: the run as it would be with every call given its own state.
+        faults: what the calls are given instead.
+        lost: why that cannot be undone; empty if it can.
+    """
+
+    forms: Forms
+    faults: tuple[Fault, ...]
+    lost: str
+
+
+def astray(forms: Forms, candidate: Candidate, tolerance: float) -> Astray | None:
+    """The calls that are given other states than the candidate's; None if the result is not the candidate's."""
+    states = _states(forms, candidate)
+    right = replace(forms, Z=states)
+
+    def apart(n: int, form: np.ndarray) -> float:
+        return float(np.abs(forms.Z[n] - form).max()) / scale(right, n - 1)
+
+    def same(n: int, form: np.ndarray) -> bool:
+        return apart(n, form) <= tolerance
+
+    calls = max((apart(n, states[n]) for n in range(1, forms.calls)), default=0.0)
+    # A weight that is wrong by little leaves both apart by little.
+    if not apart(forms.calls, states[-1]) <= min(tolerance, _FAR * calls):
+        return None
+    found: dict[str, tuple[list[int], str]] = {}
+    lost = ""
+    for n in (n for n in range(1, forms.calls) if not same(n, states[n])):
+        older = next((m for m in range(n - 1, -1, -1) if same(n, states[m])), None)
+        factor = float(forms.Z[n] @ states[n] / (states[n] @ states[n]))
+        if older is not None:
+            key = f"older by {n - older}"
+            words = f"call {n + 1} is given the state of call {older + 1}: eps(x_{{i+{n - older}}}) stands for eps(x_i)"
+            if older < n + 2 - candidate.k:
+                lost = f"call {n + 1} asks the network at the very state that is to be found on the way back"
+        elif same(n, factor * states[n]):
+            key, words = "scaled", f"call {n + 1} is given {factor:.6g} times its state"
+        else:
+            key, words = "other", f"what call {n + 1} is given is no state of the run"
+            lost = f"what call {n + 1} is given is no state of the run; no inverse is known"
+        found.setdefault(key, ([], words))[0].append(n + 1)
+    faults = tuple(Fault("state", tuple(steps), words) for steps, words in found.values())
+    return Astray(right, faults, lost) if faults else None
+
+
+def _states(forms: Forms, candidate: Candidate) -> np.ndarray:
+    """The candidate's states, as coefficients of x_N, p_0, … and 1."""
+    unit = np.eye(forms.Z.shape[1])
+    states = forms.Z[:1].copy()
+    for n in range(forms.calls):
+        A, B = candidate.A[forms.calls - n - 1], candidate.B[forms.calls - n - 1]
+        terms = [a * states[n - j] for j, a in enumerate(A[: n + 1])]
+        terms += [b * unit[n + 1 - j] for j, b in enumerate(B[: n + 1])]
+        states = np.vstack([states, sum(terms)])
+    return states
