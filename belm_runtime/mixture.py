@@ -165,9 +165,7 @@ class GaussianMixture:
         """
         if len(self.weights) != 1:
             raise InputError(f"exact needs one component, not {len(self.weights)}; use reference instead")
-        a0, s0, a1, s1 = (
-            torch.as_tensor(level, dtype=torch.float64).reshape(-1, 1) for level in (*start, *stop)
-        )
+        a0, s0, a1, s1 = (torch.as_tensor(level, dtype=torch.float64).reshape(-1, 1) for level in (*start, *stop))
         mu, c = self.means, self.scales
         growth = torch.sqrt((a1**2 * c**2 + s1**2) / (a0**2 * c**2 + s0**2))
         end = a1 * mu + growth * (x.cpu().to(torch.float64).reshape(len(x), -1) - a0 * mu)

@@ -57,10 +57,9 @@ def inverse(report: Report) -> str:
         return "none is claimed"
     word = {True: "is one", False: "is NOT one", None: "undecided"}[found.holds]
     place = f"at its call {found.step} " if found.step and found.holds is False else ""
-    return (
-        f"the claimed inverse {word}: {place}{found.words}; back at x_N {_off(found.replay)} with the outputs of "
-        f"sampling, {_off(found.live)} with a network that depends on x"
-    )
+    replay = "" if found.replay is None else f"{_off(found.replay)} with the outputs of sampling, "
+    live = f"{_off(found.live)} with a network that depends on x"
+    return f"the claimed inverse {word}: {place}{found.words}; back at x_N {replay}{live}"
 
 
 def _off(deviation: float) -> str:

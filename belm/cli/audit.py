@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,9 +63,11 @@ def audit(
     from belm_runtime.models import PREDICTIONS
 
     one_of("prediction", prediction, PREDICTIONS)
-    subject = subject_of(target, inverse, schedule, steps, spacing, prediction, read_settings(settings or []))
-    with spinner(f"auditing {subject.name}"):
-        report = with_facts(examine(subject, expect=expect, frame=frame, tolerance=tolerance), subject)
+    # What a sampler prints is no part of the report.
+    with redirect_stdout(sys.stderr):
+        subject = subject_of(target, inverse, schedule, steps, spacing, prediction, read_settings(settings or []))
+        with spinner(f"auditing {subject.name}"):
+            report = with_facts(examine(subject, expect=expect, frame=frame, tolerance=tolerance), subject)
     if format == "json":
         text = json.dumps(_plain(report.record()), indent=1, allow_nan=False) + "\n"
     else:

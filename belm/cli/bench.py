@@ -17,9 +17,7 @@ _INSTALLED = Path(__file__).parent.parent / "benchmarks"
 FOLDER = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[2] / "benchmarks"
 
 Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Which measurement; without it, what there is.")]
-Rest = Annotated[
-    list[str] | None, typer.Argument(metavar="[OPTION]…", help="Its own options: belm bench NAME --help.")
-]
+Rest = Annotated[list[str] | None, typer.Argument(metavar="[OPTION]…", help="Its own options: belm bench NAME --help.")]
 
 
 def bench(name: Name = None, options: Rest = None, format: TextOrJson = "text") -> int:

@@ -75,6 +75,7 @@ class Loaded(Protocol):
             limit: what is white, where a sample is its own picture.
         """
 
+
 class Embedded:
     """The model that comes with the package."""
 

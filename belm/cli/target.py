@@ -41,7 +41,7 @@ def load(text: str) -> Any:
         if (error.name or "").partition(".")[0] == "diffusers":
             raise
         raise InputError(f"cannot import {module!r}: {error}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"importing {module!r} failed: {type(error).__name__}: {error}") from None
     for part in name.split("."):
         if not hasattr(found, part):

@@ -60,7 +60,8 @@ def audit(
     try:
         forms = probe(subject, tolerance)
     except NotLinearError as error:
-        return replace(report, failure=str(error))
+        claimed = None if subject.invert is None else inverses.check_live(subject, tolerance)
+        return replace(report, failure=str(error), inverse=claimed)
     report = replace(report, setting={**setting, "calls": forms.calls}, rounding=forms.rounding)
     paired = registers.is_paired(forms, grid)
     if paired and (wanted is None or wanted.stages):

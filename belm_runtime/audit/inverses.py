@@ -4,22 +4,30 @@ Two tests. The *replay* answers the inverse's calls with the outputs that sampli
 then has to pass through the very states on which sampling called the network, and to end at x_N. It tells apart two
 things that a figure of error cannot: whether the algebra of each step is undone, and whether the network is asked at
 the states that it was asked at before. The *live* run uses a smooth nonlinear network both ways and measures the rest.
+
+In both, another sample is made before the way back: what an inverse needs has to travel in what sampling returned.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from belm_runtime.audit.probe import Call, Forms
+from belm_runtime.audit.probe import Call, Forms, Script
 from belm_runtime.audit.subject import Subject, final
 from belm_runtime.errors import InputError, NotFiniteError
 
 _BATCH = (8, 1, 2, 2)
 _EPSILON = 2.0**-52
+#: More than rounding grows from one call to the next.
+_JUMP = 1e3
+#: What rounding in float32 may do to the network's outputs, and more.
+_DISTURBANCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -27,16 +35,16 @@ class Inverse:
     """What was found about a claimed inverse.
 
     Attributes:
-        holds: whether it is one, up to rounding; None where amplified rounding hides the answer, or where an iteration
-            leads back that need not do so with another network.
-        replay: how far from x_N the replay ends, relative.
+        holds: whether it is one, up to rounding; None where amplified rounding hides the answer, or where it leads
+            back that need not do so with another network.
+        replay: how far from x_N the replay ends, relative; None where a sampler draws noise or is not linear.
         live: how far from x_N the live run ends, relative.
         step: the first of its steps, counted from 1, at which the network is asked at another state or time; or None.
         words: what is wrong, or what was found right.
     """
 
     holds: bool | None
-    replay: float
+    replay: float | None
     live: float
     step: int | None
     words: str
@@ -52,7 +60,8 @@ class Replay:
 
     def __call__(self, x: Tensor, t: Tensor | float) -> Tensor:
         """The output of the call of sampling that this one repeats."""
-        call = Call(x.detach().double().clone(), float(torch.as_tensor(t).reshape(-1)[0]))
+        call = Call.of(x, t)
+        call.answered(self.outputs[0])
         away = [abs(known.t - call.t) for known in self.calls]
         near = [n for n, gap in enumerate(away) if gap <= min(away) + 1e-9]
         n = min(near, key=lambda m: _gap(self.calls[m].x, call.x))
@@ -74,17 +83,55 @@ def check(subject: Subject, forms: Forms, tolerance: float, amplification: float
     """
     if subject.invert is None:
         raise InputError(f"{subject.name} claims no inverse")
+    x, outputs = _drawn(forms.calls, forms.size)
+    found = _judged(subject, forms, tolerance, amplification, x, outputs, between=True)
+    if found.holds is False and _judged(subject, forms, tolerance, amplification, x, outputs, between=False).holds:
+        words = "it leads back only right after its own sampling: what it needs is not in what sampling returned"
+        return replace(found, step=None, words=words)
+    if not found.holds or forms.clipped_at is None:
+        return found
+    large = _live(subject, 1.0, x / forms.size)
+    if large <= tolerance:
+        return found
+    return replace(found, holds=False, live=large, words="it leads back only for values too small to be clipped")
+
+
+def check_live(subject: Subject, tolerance: float) -> Inverse:
+    """The same for a sampler that draws noise or is not linear: there are no outputs to be replayed."""
+    network, result = _sampled(subject, 1.0, _drawn(1, 1.0)[0])
+    back, other = (_undone(subject, network.disturbed(share), result) for share in (0.0, _DISTURBANCE))
+    live = _relative(back, network.first)
+    if live <= tolerance:
+        return Inverse(None, None, live, None, "the relations of the sampler are unknown, and one network says little")
+    if not live > 10 * _relative(other, back):
+        words = f"outputs that differ by {_DISTURBANCE:.0e} lead as far from x_N; audit it with fewer steps"
+        return Inverse(None, None, live, None, words)
+    return Inverse(False, None, live, None, "a network that depends on x is not undone")
+
+
+def _drawn(calls: int, size: float) -> tuple[Tensor, Tensor]:
+    """x_N, and outputs of the network."""
     draw = torch.Generator().manual_seed(1)
-    outputs = torch.randn(forms.calls, *_BATCH, generator=draw, dtype=torch.float64) * forms.size
-    x = torch.randn(*_BATCH, generator=draw, dtype=torch.float64) * forms.size
-    recorded = _Recorder(outputs)
+    outputs = torch.randn(calls, *_BATCH, generator=draw, dtype=torch.float64) * size
+    return torch.randn(*_BATCH, generator=draw, dtype=torch.float64) * size, outputs
+
+
+def _judged(
+    subject: Subject, forms: Forms, tolerance: float, amplification: float | None, x: Tensor, outputs: Tensor,
+    between: bool,
+) -> Inverse:  # fmt: skip
+    """What both runs say; `between`: with another sample made before the way back."""
+    recorded = Script(outputs)
     result = subject.sampled(recorded, x.clone())
+    if between:
+        subject.sampled(Script(outputs.flip(1)), 0.5 * x)
     replay = Replay(recorded.calls, outputs)
-    back = final(subject.undone(replay, result)).double()
+    back = subject.undone(replay, result).double()
     # The noise is what the network saw of it first: schedulers may scale x_N.
-    left = _relative(back, _ending(subject, x, recorded))
-    step, words = _first_wrong(replay, recorded, final(result).double(), tolerance, left)
-    live = _live(subject, forms.size, x)
+    left = _relative(back, recorded.calls[0].x)
+    rounding = max(forms.rounding, _EPSILON)
+    step, words = _first_wrong(replay, recorded, final(result).detach().double(), tolerance, rounding, left)
+    live = _live(subject, forms.size, x, between)
     if max(left, live) <= tolerance:
         if step is None:
             return Inverse(True, left, live, None, words)
@@ -95,49 +142,41 @@ def check(subject: Subject, forms: Forms, tolerance: float, amplification: float
         return Inverse(None, left, live, step, words)
     # Rounding is relative to the states, which may be much larger than x_N, to which the results are.
     largest = max(float(call.x.abs().max()) for call in recorded.calls) / _size(recorded.calls[0].x)
-    explained = (amplification or 0.0) * largest * max(forms.rounding, _EPSILON)
+    explained = (amplification or 0.0) * largest * rounding
     if max(left, live) <= explained or (not np.isfinite(live) and explained > 1):
         words = (
             f"inversion multiplies rounding by up to {amplification or 1:.0e}, which hides whether it is an inverse in "
             "exact arithmetic; audit it with fewer steps"
         )
         return Inverse(None, left, live, step, words)
-    if step is None and left <= tolerance:
+    if not np.isfinite(left):
+        words = "it ends in numbers that are not finite"
+    elif step is None and left <= tolerance:
         words = "the replay leads back, but a network that depends on x is not undone"
     return Inverse(False, left, live, step, words)
 
 
-class _Recorder:
-    def __init__(self, outputs: Tensor) -> None:
-        self.outputs, self.calls = outputs, list[Call]()
-
-    def __call__(self, x: Tensor, t: Tensor | float) -> Tensor:
-        self.calls.append(Call(x.detach().double().clone(), float(torch.as_tensor(t).reshape(-1)[0])))
-        return self.outputs[len(self.calls) - 1].to(x.dtype)
-
-
-def _ending(subject: Subject, x: Tensor, recorded: _Recorder) -> Tensor:
-    """x_N as the network saw it."""
-    return recorded.calls[0].x if recorded.calls else x
-
-
 def _first_wrong(
-    replay: Replay, recorded: _Recorder, sample: Tensor, tolerance: float, left: float
+    replay: Replay, recorded: Script, sample: Tensor, tolerance: float, rounding: float, left: float
 ) -> tuple[int | None, str]:
     """The first call of the inverse that repeats no call of sampling, in words."""
     unit = 1.0 if max(abs(c.t) for c in recorded.calls) > 1 else 1e-3
+    away = [_gap(call.x, recorded.calls[n].x) / _size(recorded.calls[n].x) for call, n in replay.asked]
+    wrong = max([*away, left]) > tolerance
+    closes = left <= tolerance
+    algebra = "although each step's algebra is undone" if closes else "and the algebra does not close either"
     for m, (call, n) in enumerate(replay.asked):
         right = recorded.calls[n]
         if abs(call.t - right.t) > 0.5 * unit:
             return m + 1, (
                 f"the network is asked at t = {call.t:g}, where sampling never asked it; the nearest is t = {right.t:g}"
             )
-        if _gap(call.x, right.x) <= tolerance * _size(right.x):
+        # An error that is smaller than the tolerance where it is made, and grows, is first seen as a jump.
+        seen = min(tolerance, _JUMP * max([*away[:m], rounding])) if wrong else tolerance
+        if away[m] <= seen:
             continue
         states = [*(c.x for c in recorded.calls), sample]
-        known = [k for k, state in enumerate(states) if _gap(call.x, state) <= tolerance * _size(state)]
-        closes = left <= tolerance
-        algebra = "although each step's algebra is undone" if closes else "and the algebra does not close either"
+        known = [k for k, state in enumerate(states) if _gap(call.x, state) <= seen * _size(state)]
         if known:
             finished = known[0] == len(recorded.calls)
             other = "the finished sample x_0" if finished else f"the state of t = {recorded.calls[known[0]].t:g}"
@@ -145,31 +184,56 @@ def _first_wrong(
                 f"the network is asked at t = {call.t:g} on {other}, where sampling asked it on the state of t = "
                 f"{right.t:g}: the prediction is not the one to be undone, {algebra}"
             )
-        return m + 1, f"the network is asked at t = {call.t:g} on a state that sampling never had, {algebra}"
+        made = f", made after its call {m}" if m else ""
+        return m + 1, f"the network is asked at t = {call.t:g} on a state that sampling never had{made}, {algebra}"
     if left > tolerance:
         return None, "the network is asked as in sampling, but the steps do not lead back to x_N"
     if not replay.asked:
-        return None, "it never asks the network: all that it needs travels in what sampling returns"
+        return None, "it never asks the network: it returns what sampling saved, states or predictions"
     return None, "wherever it asks the network it is on a state, and at a time, at which sampling asked"
 
 
-def _live(subject: Subject, size: float, x: Tensor) -> float:
-    """What is left of a round trip with a smooth nonlinear network; inf if it overflows."""
-    first = list[Tensor]()
+class _Smooth:
+    """A smooth nonlinear network, which keeps what it was given first."""
 
-    def network(z: Tensor, t: Tensor | float) -> Tensor:
-        time = float(torch.as_tensor(t).reshape(-1)[0])
-        first.append(z.detach().double().clone())
-        u = z.double() / size
-        answer = 0.7 * torch.tanh(1.3 * u + 0.2) + 0.1 * torch.cos(2 * u).roll(1, -1) + 1e-4 * time
-        return (size * answer).to(z.dtype)
+    def __init__(self, size: float) -> None:
+        """`size` is that of the states."""
+        self.size, self.first = size, torch.empty(0)
 
+    def __call__(self, x: Tensor, t: Tensor | float) -> Tensor:
+        call = Call.of(x, t)
+        if not len(self.first):
+            self.first = call.x
+        u = call.x / self.size
+        answer = 0.7 * torch.tanh(1.3 * u + 0.2) + 0.1 * torch.cos(2 * u).roll(1, -1) + 1e-4 * call.t
+        return (self.size * answer).to(x.dtype)
+
+    def disturbed(self, share: float) -> Callable[[Tensor, Tensor | float], Tensor]:
+        """The network with outputs that differ by this share."""
+        return lambda x, t: self(x, t) * (1 + share)
+
+
+def _sampled(subject: Subject, size: float, x: Tensor, between: bool = True) -> tuple[_Smooth, Any]:
+    """A network and what sampling with it returned."""
+    network = _Smooth(size)
     result = subject.sampled(network, x.clone())
-    start = first[0]
+    if between:
+        subject.sampled(network, 0.5 * x)
+    return network, result
+
+
+def _undone(subject: Subject, network: Callable[[Tensor, Tensor | float], Tensor], result: Any) -> Tensor:
+    """Where the way back ends; infinite if it overflows."""
     try:
-        return _relative(final(subject.undone(network, result)).double(), start)
+        return subject.undone(network, result).double()
     except NotFiniteError:
-        return float("inf")
+        return torch.full(_BATCH, torch.inf, dtype=torch.float64)
+
+
+def _live(subject: Subject, size: float, x: Tensor, between: bool = True) -> float:
+    """What is left of a round trip with a network that depends on x."""
+    network, result = _sampled(subject, size, x, between)
+    return _relative(_undone(subject, network, result), network.first)
 
 
 def _relative(found: Tensor, right: Tensor) -> float:
@@ -177,7 +241,9 @@ def _relative(found: Tensor, right: Tensor) -> float:
 
 
 def _gap(a: Tensor, b: Tensor) -> float:
-    return float((a - b).abs().max())
+    """The largest difference; inf where there is none."""
+    gap = float((a - b).abs().max())
+    return gap if gap == gap else float("inf")
 
 
 def _size(x: Tensor) -> float:

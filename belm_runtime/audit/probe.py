@@ -34,6 +34,24 @@ class Call:
     x: Tensor
     t: float
 
+    @classmethod
+    def of(cls, x: Tensor, t: Tensor | float) -> Call:
+        """A call that keeps what it was given, whatever becomes of it."""
+        return cls(x.detach().double().clone(), float(torch.as_tensor(t).reshape(-1)[0]))
+
+    def answered(self, output: Tensor) -> Tensor:
+        """An output written beforehand.
+
+        Raises:
+            InputError: it is of another shape than what the network was given.
+        """
+        if self.x.shape != output.shape:
+            raise InputError(
+                f"the network is given shape {tuple(self.x.shape)} where x_N has {tuple(output.shape)}; an audit "
+                "answers one prediction for one state: leave out guidance, and whatever else changes the shape"
+            )
+        return output
+
 
 class Script:
     """A network that answers call n with outputs[n], whatever it is given, and keeps what it was given."""
@@ -45,17 +63,12 @@ class Script:
     def __call__(self, x: Tensor, t: Tensor | float) -> Tensor:
         """The next output."""
         n = len(self.calls)
-        self.calls.append(Call(x.detach().double().clone(), float(torch.as_tensor(t).reshape(-1)[0])))
+        self.calls.append(Call.of(x, t))
         if self.outputs is None:
             return torch.zeros_like(x)
         if n >= len(self.outputs):
             raise InputError(f"the run calls the network more than {len(self.outputs)} times, but did not before")
-        if x.shape != self.outputs[n].shape:
-            raise InputError(
-                f"the network is given shape {tuple(x.shape)} where x_N has {tuple(self.outputs[n].shape)}; an audit "
-                "answers one prediction for one state: leave out guidance, and whatever else changes the shape"
-            )
-        return self.outputs[n].to(x.dtype)
+        return self.calls[n].answered(self.outputs[n]).to(x.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +128,7 @@ def probe(subject: Subject, tolerance: float = 1e-5) -> Forms:
 
 def _count(subject: Subject) -> int:
     script = Script(None)
-    final(subject.sampled(script, torch.zeros(2, *PIXELS.shape, dtype=torch.float64)))
+    subject.sampled(script, torch.zeros(2, *PIXELS.shape, dtype=torch.float64))
     if not script.calls:
         raise InputError(f"{subject.name} returned without calling the network")
     return len(script.calls)
@@ -150,7 +163,7 @@ def _seen(subject: Subject, weights: Tensor, size: float) -> tuple[Tensor, list[
     """What the network was given and the result, shape (M + 1, batch, 1, 2, 2), and the times of the calls."""
     values = weights[:, :, None, None, None] * size * PIXELS
     script = Script(values[:, 1:].transpose(0, 1))
-    result = final(subject.sampled(script, values[:, 0].clone())).double()
+    result = final(subject.sampled(script, values[:, 0].clone())).detach().double()
     if len(script.calls) != weights.shape[1] - 1:
         before = weights.shape[1] - 1
         raise InputError(f"{subject.name} called the network {before} times, then {len(script.calls)} times")

@@ -66,15 +66,19 @@ class Subject:
         """What `run` returns.
 
         Raises:
-            InputError: it failed; in one line.
+            InputError: it failed, or returns no sample of the shape of x; in one line.
         """
-        return attempted(f"{self.name} on states of shape {tuple(x.shape)}", lambda: self.run(model, x))
+        result = attempted(f"{self.name} on states of shape {tuple(x.shape)}", lambda: self.run(model, x))
+        _same_shape(self.name, final(result, self.name), x)
+        return result
 
-    def undone(self, model: Model, result: Any) -> Any:
-        """What `invert` returns; errors as in `sampled`."""
-        invert = self.invert
+    def undone(self, model: Model, result: Any) -> Tensor:
+        """x_N as `invert` returns it; errors as in `sampled`."""
+        invert, name = self.invert, f"the inverse of {self.name}"
         assert invert is not None
-        return attempted(f"the inverse of {self.name}", lambda: invert(model, result))
+        back = final(attempted(name, lambda: invert(model, result)), name)
+        _same_shape(name, back, final(result))
+        return back.detach()
 
 
 def attempted(name: str, call: Callable[[], Any]) -> Any:
@@ -87,11 +91,11 @@ def attempted(name: str, call: Callable[[], Any]) -> Any:
         return call()
     except (InputError, NotFiniteError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"{name} failed: {type(error).__name__}: {error}") from error
 
 
-def final(result: Any) -> Tensor:
+def final(result: Any, name: str = "the run") -> Tensor:
     """The sample in what a run returned.
 
     Raises:
@@ -100,8 +104,13 @@ def final(result: Any) -> Tensor:
     found = result[0] if isinstance(result, tuple | list) and result else getattr(result, "x", result)
     if not isinstance(found, Tensor):
         kind = type(found).__name__
-        raise InputError(f"the run returned a {kind}; it must return a tensor, (x, …) or an object with .x")
+        raise InputError(f"{name} returned a {kind}; it must return a tensor, (x, …) or an object with .x")
     return found
+
+
+def _same_shape(name: str, found: Tensor, given: Tensor) -> None:
+    if found.shape != given.shape:
+        raise InputError(f"{name} was given shape {tuple(given.shape)} and returned {tuple(found.shape)}")
 
 
 def of_function(

@@ -53,6 +53,13 @@ def scheduler():
 def failing():
     raise RuntimeError("no\\nfile")
 
+def loud(model, x):
+    print("sampling")
+    return ddim(model, x)
+
+def leaving(model, x):
+    raise SystemExit("no licence")
+
 def three(a, b, c, d): ...
 NUMBER = 3
 '''
@@ -133,6 +140,19 @@ def test_inverse_scheduler_takes_the_settings_of_the_forward_one(run):
     assert {"subject", "setting", "faults", "order", "invertible", "stability", "nearest", "verdict"} <= set(found)
 
 
+def test_an_inverse_of_a_noisy_sampler_is_reported(run):
+    claim = ("audit", "my_samplers:noisy", "--schedule", "sd15", "--inverse", "my_samplers:inversion")
+    code, out, _ = run(*claim)
+    assert code == 1 and "draws fresh noise" in out and "the claimed inverse is NOT one" in out
+    assert json.loads(run(*claim, "--format", "json").out)["inverse"]["replay"] is None
+    assert "A claim is false." in run(*claim, "--format", "html").out
+
+
+def test_what_a_sampler_prints_is_no_part_of_the_report(run):
+    code, out, err = run("audit", "my_samplers:loud", "--schedule", "sd15", "--format", "json")
+    assert code == 0 and json.loads(out)["method"]["name"] == "ddim" and "sampling" in err
+
+
 class Page(HTMLParser):
     """Checks that tags close, and counts them."""
 
@@ -176,6 +196,7 @@ def test_html_is_one_whole_file(run, here):
         (["my_samplers:three", "--schedule", "sd15"], ("needs 4 arguments", "run(model, x)")),
         (["my_samplers:NUMBER", "--schedule", "sd15"], ("a int", "Subject")),
         (["my_samplers:failing"], ("failing failed", "RuntimeError: no file")),
+        (["my_samplers:leaving", "--schedule", "sd15"], ("leaving on states of shape", "SystemExit: no licence")),
         (["my_samplers:ddim", "--schedule", "sd14"], ("'sd14'", "'sd15'")),
         (["diffusers:DDIMScheduler", "--schedule", "sd14"], ("'sd14'", "'sd15'")),
         (["diffusers:DDIMScheduler", "--schedule", "flow"], ("has betas and is no flow",)),

@@ -49,7 +49,6 @@ def test_an_unknown_name_is_refused(refused, folder):
     refused("bench", "stpe", holds=("'stpe'", "'step'"))
 
 
-
 @pytest.mark.parametrize(
     ("name", "options", "holds"),
     [

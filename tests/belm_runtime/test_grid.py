@@ -128,9 +128,7 @@ def test_an_increase_smaller_than_a_division_can_see_counts_in_exact_grids() -> 
         ([1, Fraction(1, 2)], [0, 0.5], [0, 1], r"sigma\[0\] = 0.0 is no exact number"),
     ],
 )
-def test_wrong_nodes_are_named(
-    alpha: list[object], sigma: list[object], times: list[object], message: str
-) -> None:
+def test_wrong_nodes_are_named(alpha: list[object], sigma: list[object], times: list[object], message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         Grid.from_arrays(alpha, sigma, times)
     assert "\n" not in str(caught.value)

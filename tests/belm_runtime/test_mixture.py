@@ -187,9 +187,7 @@ def test_exact_solution_transports_the_data_distribution() -> None:
 
 
 @pytest.mark.parametrize(("start", "stop"), [((0.0, 1.0), (1.0, 0.0)), ((1.0, 0.0), (0.1, 2.0))])
-def test_reference_preserves_the_distribution_function(
-    start: tuple[float, float], stop: tuple[float, float]
-) -> None:
+def test_reference_preserves_the_distribution_function(start: tuple[float, float], stop: tuple[float, float]) -> None:
     mixture = GaussianMixture([[-1.0], [0.0], [2.0]], [0.2, 0.5, 0.3], [0.3, 0.2, 0.5], Flow())
 
     def cdf(x: Tensor, pair: tuple[float, float]) -> Tensor:

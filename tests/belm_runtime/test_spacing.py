@@ -215,9 +215,7 @@ def test_whole_steps_may_come_from_numpy() -> None:
 @pytest.mark.parametrize("shape", [(0.12, 6.0, 0.75), (0.06, 12.0, 0.0), (0.3, 2.0, 9.0)])
 @pytest.mark.parametrize("preset", ["sd15", "ddpm", "cosine", "flow:shift=3"])
 @pytest.mark.parametrize("steps", [1, 2, 10, 100, 500])
-def test_bent_nodes_are_uniform_in_their_coordinate(
-    preset: str, steps: int, shape: tuple[float, float, float]
-) -> None:
+def test_bent_nodes_are_uniform_in_their_coordinate(preset: str, steps: int, shape: tuple[float, float, float]) -> None:
     schedule = Schedule.preset(preset)
     grid = schedule.grid(steps, "bent:A={},B={},C={}".format(*shape))
     small, large, weight = (mpmath.mpf(str(value)) for value in shape)

@@ -114,7 +114,114 @@ def test_an_iteration_that_leads_back_with_this_network_is_undecided() -> None:
 def test_an_inverse_that_was_handed_the_noise_never_asks() -> None:
     report = audit(of_function(lambda model, x: (ddim(model, x), x), GRID, invert=lambda model, result: result[1]))
     assert report.inverse is not None and report.inverse.holds is True
-    assert report.inverse.words.startswith("it never asks the network")
+    assert report.inverse.words == "it never asks the network: it returns what sampling saved, states or predictions"
+
+
+def test_an_inverse_that_rides_on_globals_is_none() -> None:
+    saved = list[torch.Tensor]()
+
+    def sample(model: Any, x: torch.Tensor) -> torch.Tensor:
+        saved.clear()
+
+        def watched(z: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+            saved.append(model(z, t))
+            return saved[-1]
+
+        return ddim(watched, x)
+
+    def undo(model: Any, x: torch.Tensor) -> torch.Tensor:
+        for i, eps in enumerate(reversed(saved), 1):
+            x = (x - (SIGMA[i - 1] - ALPHA[i - 1] / ALPHA[i] * SIGMA[i]) * eps) * ALPHA[i] / ALPHA[i - 1]
+        return x
+
+    found = audit(of_function(sample, GRID, invert=undo)).inverse
+    assert found is not None and found.holds is False and found.replay is not None and found.replay > 1e-3
+    assert found.words == (
+        "it leads back only right after its own sampling: what it needs is not in what sampling returned"
+    )
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_the_inverse_of_a_clipping_sampler_leads_back_for_small_values_only() -> None:
+    def sample(model: Any, x: torch.Tensor) -> Any:
+        x, y = edict(model, x)
+        return x.clamp(-1, 1), y.clamp(-1, 1)
+
+    report = audit(of_function(sample, GRID, invert=edict_inverse))
+    found = report.inverse
+    assert found is not None and found.holds is False and found.live > 1e-2
+    assert found.words == "it leads back only for values too small to be clipped"
+    assert report.invertible is not None and report.invertible[0] is False and not report.sound
+
+
+def test_claims_are_tried_where_noise_is_drawn() -> None:
+    found = audit(of_function(partial(ddim, noisy=True), GRID, invert=ddim_inversion)).inverse
+    assert found is not None and found.holds is False and found.replay is None and found.live > 1e-2
+    assert found.words == "a network that depends on x is not undone"
+
+    def kept(model: Any, x: torch.Tensor) -> Any:
+        noise = torch.randn_like(x)
+        x, y = edict(model, x)
+        return x + noise, y, noise
+
+    exact = audit(of_function(kept, GRID, invert=lambda m, r: edict_inverse(m, (r[0] - r[2], r[1]))))
+    assert exact.failure is not None and "draws fresh noise" in exact.failure and exact.sound
+    assert exact.inverse is not None and exact.inverse.holds is None and exact.inverse.live < 1e-9
+    assert "one network says little" in exact.inverse.words
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_amplified_rounding_is_no_verdict_where_noise_is_drawn() -> None:
+    sampler = Sampler("belm:k=3", SCHEDULE.grid(12))
+
+    def sample(model: Any, x: torch.Tensor) -> Any:
+        state = sampler.sample(model, x)
+        return state.x * (1 + torch.rand_like(x)), state
+
+    report = audit(of_function(sample, sampler.grid, invert=lambda model, pair: sampler.invert(model, pair[1])))
+    assert report.failure is not None and "draws fresh noise" in report.failure
+    assert report.inverse is not None and report.inverse.holds is None and report.inverse.live > 1e-5
+    assert "audit it with fewer steps" in report.inverse.words
+
+
+def test_a_small_error_is_named_where_it_is_made() -> None:
+    """2e-6 in one step of the way back is below the tolerance there and grows by 1/p a step."""
+
+    def off(model: Any, pair: Any, p: float = 0.3) -> Any:
+        x, y = pair
+        for i in range(1, STEPS + 1):
+            A = ALPHA[i - 1] / ALPHA[i]
+            B = SIGMA[i - 1] - A * SIGMA[i]
+            y = (y - (1 - p) * x) / p
+            x = (x - (1 - p) * y) / p
+            y = (y - B * model(x, torch.full((len(x),), TIMES[i]))) / A * (1 + 2e-6 * (i == 2))
+            x = (x - B * model(y, torch.full((len(x),), TIMES[i]))) / A
+        return x, y
+
+    found = audit(of_function(partial(edict, p=0.3), GRID, invert=off)).inverse
+    assert found is not None and found.holds is False and found.step == 4
+    assert "on a state that sampling never had, made after its call 3" in found.words
+
+
+def test_states_with_a_graph_and_shapes_that_change() -> None:
+    weight = torch.ones(1, dtype=torch.float64, requires_grad=True)
+    learned = of_function(lambda m, x: ddim(m, x) * weight, GRID, invert=lambda m, x: ddim_inversion(m, x) * weight)
+    report = audit(learned)
+    assert report.method is not None and report.method.exact
+    assert report.inverse is not None and report.inverse.holds is False
+    with pytest.raises(InputError, match=r"^run was given shape \(2, 1, 2, 2\) and returned \(1, 1, 2, 2\)$"):
+        audit(of_function(lambda m, x: ddim(m, x)[:1], GRID))
+    with pytest.raises(InputError, match=r"^the inverse of run was given shape .* and returned \(1, 1, 2, 2\)$"):
+        audit(of_function(ddim, GRID, invert=lambda m, x: ddim_inversion(m, x)[:1]))
+    with pytest.raises(InputError, match="leave out guidance"):
+        audit(of_function(ddim, GRID, invert=lambda m, x: ddim_inversion(m, torch.cat([x, x]))[: len(x)]))
+    with pytest.raises(InputError, match=r"^the inverse of run returned a NoneType; it must return a tensor"):
+        audit(of_function(ddim, GRID, invert=lambda m, x: None))
+
+
+def test_an_inverse_that_is_not_finite() -> None:
+    found = audit(of_function(edict, GRID, invert=lambda m, pair: (edict_inverse(m, pair)[0] * torch.nan,))).inverse
+    assert found is not None and found.holds is False and found.words == "it ends in numbers that are not finite"
 
 
 def test_an_inverse_that_fails_is_named() -> None:

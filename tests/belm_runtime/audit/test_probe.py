@@ -40,8 +40,8 @@ def test_where_values_are_clipped_is_said() -> None:
     ("run", "words"),
     [
         (lambda model, x: x, "without calling the network"),
-        (lambda model, x: [model(x, 1.0), None][1], "the run returned a NoneType"),
-        (lambda model, x: {"sample": model(x, 1.0)}, "the run returned a dict"),
+        (lambda model, x: [model(x, 1.0), None][1], "run returned a NoneType"),
+        (lambda model, x: {"sample": model(x, 1.0)}, "run returned a dict"),
         (
             lambda model, x: x + model(torch.cat([x, x]), 1.0)[: len(x)],
             r"the network is given shape \(10, 1, 2, 2\) where x_N has \(5, 1, 2, 2\); .*leave out guidance",
