@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from belm_runtime.audit.subject import Run, Subject, final
+from belm_runtime.audit.subject import Run, Subject, attempted, final
 from belm_runtime.errors import InputError
 from belm_runtime.grid import Grid
 from belm_runtime.models import Model
@@ -49,9 +49,9 @@ def of_scheduler(
         inverse: the claimed inverse, a scheduler that runs from x_0 to x_N; default the scheduler's own `inverse`.
 
     Raises:
-        InputError: no levels to be read, or a scheduler that runs from the data to the noise.
+        InputError: no timesteps for this N, no levels to be read, or a scheduler that runs from the data to the noise.
     """
-    scheduler.set_timesteps(steps)
+    attempted(f"{type(scheduler).__name__}.set_timesteps({steps})", lambda: scheduler.set_timesteps(steps))
     times = np.asarray(torch.as_tensor(scheduler.timesteps).double().cpu())
     if len(times) > 1 and times[0] < times[-1]:
         kind = type(scheduler).__name__

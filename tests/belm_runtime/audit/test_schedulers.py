@@ -184,3 +184,5 @@ def test_schedulers_that_cannot_be_audited() -> None:
         examined(euler, inverse=diffusers.DDIMInverseScheduler.from_config(euler.config))
     with pytest.raises(InputError, match="neither alphas_cumprod nor sigmas"):
         examined(diffusers.IPNDMScheduler())
+    with pytest.raises(InputError, match=r"^HeliosScheduler.set_timesteps\(10\) failed: KeyError: None$"):
+        examined(diffusers.HeliosScheduler())
