@@ -211,7 +211,7 @@ def test_html_is_one_whole_file(run, here):
         (["diffusers:DDIMScheduler", "--set", "clip"], ("'clip'", "NAME=VALUE")),
         (["diffusers:DDIMScheduler", "--set", "clip_samples=false"], ("'clip_samples'", "'clip_sample'")),
         (["diffusers:DDIMScheduler", "--set", "beta_schedule=cubic"], ("DDIMScheduler failed", "cubic")),
-        (["diffusers:DDIMScheduler", "--steps", "2000"], ("DDIMScheduler failed", "2000")),
+        (["diffusers:DDIMScheduler", "--steps", "2000"], ("set_timesteps(2000) failed", "2000")),
         (["diffusers:DDIMScheduler", "--inverse", "my_samplers:inversion"], ("my_samplers:inversion", "scheduler")),
         (["diffusers:DDIMInverseScheduler"], ("from the data to the noise",)),
         (["my_samplers:ddim", "--schedule", "sd15", "--tolerance", "0"], ("tolerance = 0.0", "above 0")),
