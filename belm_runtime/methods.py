@@ -32,6 +32,8 @@ Number = int | float | str | Fraction
 
 #: What the names of exponential variants begin with.
 EXPONENTIAL = "exp-"
+#: Decimals up to this length are written without an exponent.
+_SHORT = 24
 
 
 @dataclass(frozen=True)
@@ -252,7 +254,7 @@ def catalogue() -> list[dict[str, Any]]:
 
 
 def _written(value: Fraction) -> str:
-    """A decimal if it is exact, else p/q."""
+    """A decimal if it is exact and short, else the shortest of decimal, exponent and p/q."""
     denominator = value.denominator
     for prime in (2, 5):
         while denominator % prime == 0:
@@ -262,8 +264,12 @@ def _written(value: Fraction) -> str:
     digits = 0
     while (value * 10**digits).denominator != 1:
         digits += 1
-    scaled = str((value * 10**digits).numerator).zfill(digits + 1)
-    return scaled if digits == 0 else f"{scaled[:-digits]}.{scaled[-digits:]}"
+    whole = str((value * 10**digits).numerator)
+    if digits == 0:
+        return whole
+    scaled = whole.zfill(digits + 1)
+    plain = f"{scaled[:-digits]}.{scaled[-digits:]}"
+    return plain if len(plain) <= _SHORT else min(plain, f"{whole}e-{digits}", str(value), key=len)
 
 
 def __getattr__(name: str) -> Callable[..., Method]:

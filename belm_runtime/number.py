@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-#: Longest text and largest exponent that are read: 1e-999999999 is a number of a billion digits.
-_LENGTH, _EXPONENT = 60, 300
+#: Longest text and largest exponents, of the number and as written: 1e-999999999 is a number of a billion digits.
+_LENGTH, _EXPONENT, _WRITTEN = 60, 300, 400
 
 
 def exact(text: object) -> Fraction | None:
@@ -17,12 +17,14 @@ def exact(text: object) -> Fraction | None:
     """
     written = str(text).strip()
     exponent = re.search(r"[eE]([+-]?\d+)$", written)
-    if len(written) > _LENGTH or (exponent and abs(int(exponent[1])) > _EXPONENT):
+    if len(written) > _LENGTH or (exponent and abs(int(exponent[1])) > _WRITTEN):
         return None
     try:
-        return Fraction(written)
+        value = Fraction(written)
     except (ValueError, ZeroDivisionError):
         return None
+    size = abs(value)
+    return value if not value or Fraction(1, 10**_EXPONENT) <= size <= 10**_EXPONENT else None
 
 
 def decimal(value: Fraction) -> str:

@@ -6,11 +6,12 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from belm_runtime import InputError, Sampler, Schedule, coefficients, methods
 from belm_runtime.methods import Method, make, parse
+from belm_runtime.number import exact
 
 STEPS = {f"h{j}": Fraction(j + 2, 7) for j in range(1, 6)}
 WEIGHTS = {f"w{j}": Fraction(9 - j, 11) for j in range(6)}
@@ -190,3 +191,17 @@ def test_every_family_has_its_constructor() -> None:
     for family in methods.FAMILIES:
         assert getattr(methods, family.replace("-", "_")).args == (family,)
     assert methods.damped(k=3, m=8) == parse("damped:k=3,m=8")
+
+
+@given(
+    st.one_of(
+        st.builds("{}e-{}".format, st.integers(1, 10**50), st.integers(51, 349)),
+        st.builds("0.{}".format, st.text("0123456789", min_size=1, max_size=57).filter(lambda digits: int(digits))),
+        st.builds("{}/{}".format, st.just(1), st.integers(1, 10**57)),
+        st.builds("1/{}".format, st.integers(0, 190).map(lambda n: 2**n)),
+    )
+)
+def test_any_parameter_that_is_read_is_written_so_that_it_is_read_again(text: str) -> None:
+    assume(exact(text) is not None)
+    method = methods.parse(f"blend:k=3,theta={text}")
+    assert methods.parse(str(method)) == method and method.parameters[1][1] == exact(text)
