@@ -41,7 +41,7 @@ def design(
     """
     try:
         from belm.design import search, space
-        from belm.design.written import check_name, write
+        from belm.design.written import check_name, names, write
     except ImportError as error:
         raise InputError(f"belm design needs {error.name}; install it with: pip install 'belm[all]'") from None
 
@@ -60,7 +60,7 @@ def design(
              "budget": budget, "seed": seed}  # fmt: skip
     arguments = " ".join(f"--{key} {shlex.quote(str(value))}" for key, value in asked.items() if value != "all")
     failure: ArithmeticError | None = None
-    with staged(out) as folder:
+    with staged(out, names(name)) as folder:
         with bar("design") as report:
             found = search.Search(cells, budget, seed, report).run()
         record = {"asked": asked, **search.as_record(found)}

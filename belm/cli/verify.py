@@ -80,7 +80,8 @@ def _decide(wanted: list[str], folder: Path | None, format: str) -> None:
             raise unknown("claim", name, known)
     decided = []
     chosen = wanted or list(known)
-    with nullcontext() if folder is None else staged(folder) as stage, bar("deciding claims") as report:
+    files = (f"{name}.json" for name in chosen)
+    with nullcontext() if folder is None else staged(folder, files) as stage, bar("deciding claims") as report:
         for number, name in enumerate(chosen, 1):
             certificate = known[name].derive()
             decided.append(certificate)
