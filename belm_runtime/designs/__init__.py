@@ -35,6 +35,8 @@ FORMAT = "belm-design-1"
 STARTS = ("adams", "ddim")
 #: The ending of a file that is named in place of a design.
 ENDING = ".json"
+#: What goes before the name of a method for its exponential variant; a design says itself what its method is.
+EXPONENTIAL = "exp-"
 #: What error messages say besides the names that are known.
 BY_PATH = f"or the path of a design, as in my-design{ENDING}"
 
@@ -135,11 +137,16 @@ def find(text: object) -> Record | None:
     """The design that a text names; None if it names none.
 
     Raises:
-        InputError: a file that holds no design.
+        InputError: a file that holds no design, or a design with exp- before it.
     """
     if not isinstance(text, str | os.PathLike):
         return None
     named = os.fspath(text).strip()
+    rest = named.removeprefix(EXPONENTIAL)
+    # The name of a file may begin with exp- itself.
+    is_file = rest.endswith(ENDING) and Path(rest).exists() and not Path(named).exists()
+    if rest != named and (rest in shipped() or is_file):
+        raise InputError(f"{named!r}: exp- goes before a method, as in exp-blend:k=3, and not before a design")
     return Record.read(named) if named in shipped() or named.endswith(ENDING) else None
 
 
