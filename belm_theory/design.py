@@ -26,7 +26,7 @@ import sympy as sp
 from belm_theory.catalogue import FAMILIES
 from belm_theory.certificate import Certificate, Claim, Record, identity, inequality, orders, roots, stable, value
 from belm_theory.exponential import moments, rule
-from belm_theory.frame import DATA, NOISE, Q, Frame
+from belm_theory.frame import DATA, NOISE, Frame, Q
 from belm_theory.method import Relation
 from belm_theory.order import order
 from belm_theory.roots import Z, count_roots
