@@ -67,8 +67,8 @@ def check(
             text = str(error)
             raise InputError(text if str(file) in text else f"{str(file)!r}: {text}") from None
     if format == "json":
-        files = [{"file": name, "false": reasons} for name, reasons in found.items()]
-        print_json({"files": files, "checked": list(_CHECKED)})
+        results = [{"file": name, "false": reasons} for name, reasons in found.items()]
+        print_json({"files": results, "checked": list(_CHECKED)})
     else:
         for name, reasons in found.items():
             typer.echo(f"{name}: {'holds' if not reasons else 'FALSE'}")
