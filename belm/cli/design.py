@@ -102,8 +102,10 @@ def _say(record: dict[str, Any], cells: int) -> None:
         )
     agree = record["Spearman's coefficient of rank and score at few steps"]
     alike = "" if agree is None else f", where rank and score agree as {agree:.2f} (Spearman)"
-    typer.echo(f"{record['ranked']} points of {cells} cells were ranked, {record['dropped']} dropped for growth; "
-               f"{record['run at few steps']} ran at few steps{alike}; refining made {record['refined']} more")  # fmt: skip
+    typer.echo(
+        f"{record['ranked']} points of {cells} cells were ranked, {record['dropped']} dropped for growth; "
+        f"{record['run at few steps']} ran at few steps{alike}; refining made {record['refined']} more"
+    )
     typer.echo(f"the best of each choice, {usual} inverts:")
     for choice, table in record["best of each choice"].items():
         best_first = sorted((*_best(values), name) for name, values in table.items())
