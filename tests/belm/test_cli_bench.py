@@ -49,7 +49,6 @@ def test_an_unknown_name_is_refused(refused, folder):
     refused("bench", "stpe", holds=("'stpe'", "'step'"))
 
 
-
 @pytest.mark.parametrize(
     ("name", "options", "holds"),
     [
@@ -64,10 +63,21 @@ def test_an_unknown_name_is_refused(refused, folder):
         ("gradient-cost", ["--batch", "1.5"], ("--batch", "'1.5'")),
         ("gradient-cost", ["--method", "obelm"], ("unknown method 'obelm'",)),
         ("gradient-cost", ["--method", "ddim"], ("ddim has a_k = 0",)),
+        ("round-trip", ["--steps", "4"], ("--steps", "a whole number ≥ 5", "'4'")),
+        ("round-trip", ["--steps", "ten"], ("--steps", "'ten'")),
+        ("step", ["--steps", "0"], ("--steps", "'0'")),
+        ("step", ["--repeats", "1"], ("--repeats", "a whole number ≥ 2", "'1'")),
+        ("step", ["--threads", "-1"], ("--threads", "'-1'")),
+        ("steering", ["--digit", "10"], ("--digit", "10")),
+        ("steering", ["--rounds", "14"], ("--rounds", "a whole number ≥ 15", "'14'")),
+        ("editing", ["--steps", "20", "2"], ("--steps", "a whole number ≥ 3", "'2'")),
+        ("editing", ["--count", "1"], ("--count", "a whole number ≥ 2", "'1'")),
+        ("bare-inversion", ["--steps", "1"], ("--steps", "a whole number ≥ 2", "'1'")),
+        ("convergence-bound", ["--steps", "0"], ("--steps", "a whole number ≥ 1", "'0'")),
         ("gradient-cost", ["--method", "bdia:gamma=0.5"], ("does not fit bdia:gamma=0.5",)),
     ],
 )
-def test_wrong_options_of_the_costs_are_refused_before_anything_is_printed(refused, monkeypatch, name, options, holds):
+def test_wrong_options_are_refused_before_anything_is_printed(refused, monkeypatch, name, options, holds):
     monkeypatch.setattr(sys, "argv", ["belm"])
     refused("bench", name, *options, holds=holds)
 
