@@ -99,8 +99,6 @@ def test_the_best_of_each_kind_is_read_from_what_searches_found(run, refused, tm
 
     monkeypatch.setattr(sys, "argv", ["belm"])
     first = found("0.json", 0, point("echo", "bent", -1), point("blend", "bent", -1.5), point("blend", "bent", -1.777))
-        "0.json", 0, point("echo", "bent", -1.0), point("blend", "bent", -1.5), point("blend", "bent", -1.777)
-    )
     other = found("1.json", 1, point("blend", "bent", -1.7), point("blend", "free", -1.6), point("echo", "bent", None))
     code, out, err = run("bench", "design-scores", "--found", first, other)
     assert (code, err) == (0, "") and out.splitlines() == [
