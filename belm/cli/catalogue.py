@@ -145,7 +145,7 @@ def _is_design(named: str, design: Record) -> InputError:
     says = (
         f"{named!r} is a design, {design.method} on {design.spacing}: derive its method (belm derive {design.method})"
     )
-    beside = Path(named).with_name(f"design-{design.name}.json")
+    beside = Path(named).parent / f"design-{design.name}.json"
     if named in shipped():
         says += f", or decide its claim (belm verify design-{named})"
     elif beside.is_file():
