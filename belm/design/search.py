@@ -12,7 +12,8 @@
 The score on mixtures is the mean log ratio of generation errors, plus half that of seed errors of the neutral inverter,
 plus the log ratio of generation errors that only one single case in forty exceeds (a case is one mixture in one
 setting), so that few are bad while the mean is good. The very worst says nothing: there a sample lies so near to a
-border between two modes that it goes to the other one, whatever the design. Everything is a function of the seed.
+border between two modes that it goes to the other one, whatever the design. Everything is a function of the seed. The
+best design gets the inverter that scores best with it; its final score is with that one.
 """
 
 from __future__ import annotations
