@@ -31,7 +31,7 @@ from belm_runtime.number import exact
 Number = int | float | str | Fraction
 
 #: What the names of exponential variants begin with.
-EXPONENTIAL = "exp-"
+EXPONENTIAL = designs.EXPONENTIAL
 #: Decimals up to this length are written without an exponent.
 _SHORT = 24
 
@@ -171,8 +171,6 @@ def parse(method: Method | str, steps: int | None = None) -> Method:
         if steps is None and design.damping is not None:
             raise InputError(f"the method {method!r} depends on the number of steps; at 50 it is {found}")
         return found
-    if text.startswith(EXPONENTIAL) and text.removeprefix(EXPONENTIAL) in designs.shipped():
-        raise InputError(f"{text!r}: exp- goes before a method, as in exp-blend:k=3, and not before a design")
     family, values = read(text)
     return make(family, **values)
 
@@ -216,6 +214,8 @@ def make(family: str, /, **values: Number) -> Method:
     """The method of that family with the given parameters; see `parse` for what is refused."""
     if family.startswith(EXPONENTIAL):
         return exponential(make(family.removeprefix(EXPONENTIAL), **values))
+    if family in designs.shipped():
+        raise InputError(f"{family!r} is a design, not a method: it stands alone, without {EXPONENTIAL} or parameters")
     if family not in FAMILIES:
         raise unknown("method", family, (*FAMILIES, *designs.shipped(), designs.BY_PATH))
     declared = {p["name"]: p for p in FAMILIES[family]["parameters"]}

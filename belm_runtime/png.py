@@ -18,9 +18,8 @@ import zlib
 from collections.abc import Iterator
 
 from belm_runtime.errors import InputError
-from belm_runtime.state import State
+from belm_runtime.state import PNG, State
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _STATE, _NOTE = b"beLM", b"tEXt"
 _KEYWORD = b"belm\0"
 _PICTURE = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")
@@ -42,7 +41,7 @@ def embed(png: bytes, state: State, note: str = "") -> bytes:
         raise InputError("the note must be ASCII; json.dumps writes it so")
     own = [(kind, data) for kind, data in chunks(png, "the picture") if not _ours(kind, data)]
     added = [(_STATE, _digest(own) + state.to_bytes()), *([(_NOTE, _KEYWORD + note.encode())] if note else [])]
-    return _SIGNATURE + b"".join(chunk(*entry) for entry in [*own[:-1], *added, own[-1]])
+    return PNG + b"".join(chunk(*entry) for entry in [*own[:-1], *added, own[-1]])
 
 
 def extract(png: bytes, source: str = "the picture") -> tuple[State, str]:
@@ -69,7 +68,7 @@ def extract(png: bytes, source: str = "the picture") -> tuple[State, str]:
 
 def carries(png: bytes, source: str = "the picture") -> bool:
     """Whether a PNG file carries a state; what is no PNG carries none."""
-    return png.startswith(_SIGNATURE) and any(kind == _STATE for kind, _ in chunks(png, source))
+    return png.startswith(PNG) and any(kind == _STATE for kind, _ in chunks(png, source))
 
 
 def chunks(png: bytes, source: str) -> Iterator[tuple[bytes, bytes]]:
@@ -78,9 +77,9 @@ def chunks(png: bytes, source: str) -> Iterator[tuple[bytes, bytes]]:
     Raises:
         InputError: no PNG, truncated, or damaged.
     """
-    if not png.startswith(_SIGNATURE):
+    if not png.startswith(PNG):
         raise InputError(f"{source!r} is no PNG file")
-    at, kind = len(_SIGNATURE), b""
+    at, kind = len(PNG), b""
     while kind != b"IEND":
         head = png[at : at + 8]
         length = int.from_bytes(head[:4], "big")

@@ -26,6 +26,8 @@ from belm_runtime.grid import whole
 
 _FORMAT = "belm-state-1"
 _ROWS = torch.contiguous_format
+#: What a PNG file begins with; one may carry a state (`belm_runtime.png`) but is none.
+PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,9 @@ class State:
         Raises:
             InputError: if they are damaged, or not a state of this package.
         """
+        if data.startswith(PNG):
+            raise InputError(f"{source!r} is a picture, not a state; the state that it may carry is read by "
+                             "belm_runtime.png.extract(data)[0], data being the bytes of the file")  # fmt: skip
         try:
             tensors, metadata = load(data), _metadata(data)
         except (SafetensorError, ValueError) as error:

@@ -3,7 +3,8 @@
 A design gives a method string, perhaps a damping m, which stands for theta = (N/(N + m))^{k-1} on a grid of N steps,
 and a spacing. Claimed of it are
 
-    order      on every grid (of exponential variants their derivation says it: here a alone)
+    order      on every grid; of exponential variants that of the claims exponential-weights and exponential-last-row,
+               with the slope weights of the former: the certificate holds their a alone
     weights    constant a: that the root condition holds at the numbers of steps searched, and the moduli of the
                parasitic roots lie between R_N and 1, so that in the long run inversion amplifies no mode by more than
                1/R_N a step; other rules: what holds on every grid, or that stability depends on the grid, and
@@ -17,13 +18,15 @@ that `belm design` writes holds nothing else.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import sympy as sp
 
 from belm_theory.catalogue import FAMILIES
 from belm_theory.certificate import Certificate, Claim, Record, identity, inequality, orders, roots, stable, value
+from belm_theory.exponential import moments, rule
+from belm_theory.frame import DATA, NOISE, Frame, Q
 from belm_theory.method import Relation
 from belm_theory.order import order
 from belm_theory.roots import Z, count_roots
@@ -45,9 +48,10 @@ _GRANTED = {
 
 @dataclass
 class _Part:
-    """A part of the claim: in words, as records, and what it rests on."""
+    """A part of the claim: in words, as records, and what it rests on; of the method also its steps k."""
 
     says: list[str] = field(default_factory=list)
+    k: int = 0
     goals: list[Record] = field(default_factory=list)
     hypotheses: list[str] = field(default_factory=list)
     granted: list[str] = field(default_factory=list)
@@ -77,7 +81,7 @@ def certificate(design: Mapping[str, str | None]) -> Certificate:
 def _stated(design: Mapping[str, str | None], method: _Part, grid: _Part) -> Claim:
     text = f"The design {design['name']!r}, {design['method']}"
     if design["damping"] is not None:
-        text += f" with theta = (N/(N + {design['damping']}))^{method.relations[0].k - 1} on N steps"
+        text += f" with theta = (N/(N + {design['damping']}))^{method.k - 1} on N steps"
     text += f", in the frame {design['frame']} on the spacing {design['spacing']}: "
     hypotheses, granted = (*method.hypotheses, *grid.hypotheses), (*method.granted, *grid.granted)
     family = str(design["method"]).removeprefix("exp-").partition(":")[0]
@@ -92,12 +96,18 @@ def _method(design: Mapping[str, str | None]) -> _Part:
     relation = _relation(family, _numbers(given), damping)
     if design["frame"] == "data" and FAMILIES[family].lengths:
         raise ValueError(f"{family} needs positive steps, and those of the data frame are negative")
-    part = _Part(relations=[relation])
-    if not text.startswith("exp-"):
+    part = _Part(k=relation.k)
+    if text.startswith("exp-") and relation.k > 2:
+        relation = _in_log_snr(part, relation, design["frame"])
+    else:
         found = order(relation)
         part.says.append(f"order {found} on every grid")
         part.goals.append(orders(part.says[-1], relation, found))
+        part.relations.append(relation)
+        if text.startswith("exp-"):
+            part.says.append("one slope a step, so it is the plain method")
     if not relation.has_constant_weights:
+        part.relations = [relation]
         return _on_every_grid(part, relation)
     if damping is None:
         _bounds(part, relation, "")
@@ -106,6 +116,20 @@ def _method(design: Mapping[str, str | None]) -> _Part:
             theta = (sp.Rational(N) / (N + sp.Rational(damping))) ** (relation.k - 1)
             _bounds(part, relation.at(theta=theta), f"N = {N}: ")
     return part
+
+
+def _in_log_snr(part: _Part, relation: Relation, frame: str | None) -> Relation:
+    """What other claims show of an exponential variant; and its weights a, without the slopes of the plain method."""
+    moments(relation.k, rule({"noise": NOISE, "data": DATA}.get(str(frame), Frame(Q))))  # Or they are not elementary.
+    part.says += [
+        "slope weights by which polynomials in log-SNR are integrated exactly",
+        f"order {relation.k - 1} on every grid away from sigma = 0, and 1 in the row that ends there",
+    ]
+    part.granted += [
+        "slope weights, and the order away from sigma = 0 (claim exponential-weights)",
+        "the order in the row that ends at sigma = 0, as for exp-adams:m=2 (claim exponential-last-row)",
+    ]
+    return replace(relation, name=f"a of {relation.name}", b=(sp.Integer(0),) * (relation.k - 1))
 
 
 def _relation(family: str, values: dict[str, sp.Rational], damping: str | None) -> Relation:

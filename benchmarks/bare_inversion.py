@@ -21,7 +21,6 @@ trailing; --cells keeps every single figure. Half an hour on one core.
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import shlex
@@ -36,6 +35,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from _arguments import Parser, at_least
 from _bare_results import SAME, draw, means, table
 from torch import Tensor
 
@@ -189,8 +189,8 @@ def rms(difference: Tensor) -> float:
 
 def main() -> None:
     """Measure, print, and write the list and the figure."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, nargs="+", default=[10, 20, 50, 100])
+    parser = Parser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=at_least(2), nargs="+", default=[10, 20, 50, 100])
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/bare_inversion.json")
     parser.add_argument("--figure", type=Path, default=ROOT / "docs/images/bare-inversion.png")
     parser.add_argument("--cells", type=Path)

@@ -9,11 +9,11 @@ with the single constant L = 1/(2c), one with the constant of each node (belm.bo
 
 from __future__ import annotations
 
-import argparse
 import math
 
 import numpy as np
 import torch
+from _arguments import Parser, at_least
 
 from belm.bound import ErrorBound, error_bound, local_errors
 from belm_runtime import Sampler, Schedule, coefficients
@@ -59,10 +59,10 @@ def power(log10: float) -> str:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--schedule", default="sd15")
     parser.add_argument("--spacing", default="trailing")
-    parser.add_argument("--steps", type=int, nargs="+", default=[10, 50, 200])
+    parser.add_argument("--steps", type=at_least(1), nargs="+", default=[10, 50, 200])
     options = parser.parse_args()
     print(f"{options.schedule}, {options.spacing}; errors in xbar, largest over all nodes\n")
     print("| method | N | K | error | bound, L of each node | ratio | bound, L = 1/(2c) | ratio |")

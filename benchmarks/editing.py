@@ -14,7 +14,6 @@ picture, beside those of the mean of the two pictures and of held-out pictures.
 
 from __future__ import annotations
 
-import argparse
 import json
 import shlex
 import sys
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from _arguments import Parser, at_least
 from torch import Tensor
 
 from belm.cli.progress import bar
@@ -33,6 +33,7 @@ from belm_runtime.digits.evaluate import nearest
 from belm_runtime.digits.judge import Judge, train_judge
 from belm_runtime.digits.train import held_out, pictures
 from belm_runtime.files import write
+from belm_runtime.methods import parse
 from belm_runtime.tasks import edit, interpolate, turning_node
 
 SCHEDULE = Schedule.preset("ddpm")
@@ -73,9 +74,11 @@ def rms(x: Tensor) -> float:
 
 def main() -> None:
     """Measure, print, and write the list."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, nargs="+", default=[20, 50])
-    parser.add_argument("--count", type=int, default=100)
+    parser = Parser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--steps", type=at_least(max(parse(method).k for method in METHODS)), nargs="+", default=[20, 50]
+    )
+    parser.add_argument("--count", type=at_least(2), default=100)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     chosen = parser.parse_args()
     torch.set_num_threads(1)

@@ -8,16 +8,16 @@ K_inversion in x times the unit roundoff. Measured: relative to the noise.
 
 from __future__ import annotations
 
-import argparse
 import json
 import platform
 import warnings
 from pathlib import Path
 
 import torch
+from _arguments import Parser, at_least
 
 from belm_runtime import AmplificationWarning, Sampler, Schedule, digits
-from belm_runtime.methods import catalogue
+from belm_runtime.methods import catalogue, parse
 
 
 def round_trip(method: str, steps: int, spacing: str, batch: int = 10) -> dict[str, object]:
@@ -40,13 +40,13 @@ def round_trip(method: str, steps: int, spacing: str, batch: int = 10) -> dict[s
 
 def main() -> None:
     """Measure every invertible, zero-stable method of the catalogue and print the list."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=50)
+    parser = Parser(description=__doc__.splitlines()[0])
+    names = [f["method"] for f in catalogue() if f["invertible"] and f["sampling"][0] != "refuted"]
+    parser.add_argument("--steps", type=at_least(max(parse(name).k for name in names)), default=50)
     parser.add_argument("--spacing", default="leading")
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    names = [f["method"] for f in catalogue() if f["invertible"] and f["sampling"][0] != "refuted"]
     rows = [round_trip(name, chosen.steps, chosen.spacing) for name in names]
     print(f"ddpm, {chosen.spacing}, {chosen.steps} steps, float64, {platform.machine()}, torch {torch.__version__}")
     print(f"{'method':22}{'K in x':>12}{'predicted':>12}{'measured':>12}  warned")

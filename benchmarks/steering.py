@@ -11,11 +11,11 @@ worked: it has had no part in the steering.
 
 from __future__ import annotations
 
-import argparse
 import warnings
 from pathlib import Path
 
 import torch
+from _arguments import Parser, at_least
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -75,9 +75,9 @@ def steer(sampler: Sampler, noise: Tensor, judge: Judge, digit: int, rounds: int
 
 def main() -> None:
     """Steer, say what the second judge sees, and draw."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--digit", type=int, default=0)
-    parser.add_argument("--rounds", type=int, default=60)
+    parser = Parser(description=__doc__.splitlines()[0])
+    parser.add_argument("--digit", type=at_least(0), choices=range(10), default=0)
+    parser.add_argument("--rounds", type=at_least(max(SHOWN)), default=60)
     parser.add_argument("--out", type=Path, default=Path("docs/images/steer.png"))
     chosen = parser.parse_args()
     torch.set_num_threads(1)

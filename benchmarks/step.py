@@ -12,7 +12,6 @@ steps, and a whole run divided by its steps, its first and last included. The ex
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -23,6 +22,7 @@ from typing import Any
 
 import diffusers
 import torch
+from _arguments import Parser, at_least
 
 from belm.cli.progress import bar
 from belm.demo.record import machine
@@ -160,10 +160,10 @@ def draw(rows: list[dict[str, Any]], out: Path) -> None:
 
 def main() -> int:
     """Measure, print, write, and judge."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument("--repeats", type=int, default=15)
-    parser.add_argument("--threads", type=int, default=1)
+    parser = Parser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=at_least(1), default=50)
+    parser.add_argument("--repeats", type=at_least(2), default=15)
+    parser.add_argument("--threads", type=at_least(1), default=1)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--out", type=Path, help="the figure")
     chosen = parser.parse_args()

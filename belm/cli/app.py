@@ -23,7 +23,7 @@ from belm.cli import (
     tables,
     verify,
 )  # fmt: skip
-from belm.cli.failures import guarded
+from belm.cli.failures import guarded, terminable
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -79,4 +79,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    return guarded(lambda: app(arguments, prog_name="belm", standalone_mode=False))
+    with terminable():
+        return guarded(lambda: app(arguments, prog_name="belm", standalone_mode=False))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,6 +17,7 @@ from belm.cli.progress import spinner
 from belm_runtime.errors import InputError
 
 if TYPE_CHECKING:
+    from belm_runtime.designs import Record
     from belm_theory.frame import Frame
 
 _WIDTH = 100
@@ -120,10 +123,7 @@ def _exact(method: str) -> tuple[str, bool, dict[str, str]]:
     from belm_runtime.methods import make, read
 
     if (design := find(method)) is not None:
-        raise InputError(
-            f"{method!r} is a design, {design.method} on {design.spacing}: derive its method, "
-            f"or decide its claim where it has a page (belm verify design-{design.name})"
-        )
+        raise _is_design(method.strip(), design)
     family, given = read(method)
     made = make(family, **given)
     exact = {name: str(Fraction(value)) for name, value in given.items()}
@@ -136,3 +136,18 @@ def _exact(method: str) -> tuple[str, bool, dict[str, str]]:
             except ValueError as error:
                 raise InputError(f"method {method!r}: {error}") from None
     return made.family, made.exponential, exact
+
+
+def _is_design(named: str, design: Record) -> InputError:
+    """What to derive instead of a design, and what is proved of it: a claim, or the certificate beside its file."""
+    from belm_runtime.designs import shipped
+
+    says = (
+        f"{named!r} is a design, {design.method} on {design.spacing}: derive its method (belm derive {design.method})"
+    )
+    beside = Path(named).parent / f"design-{design.name}.json"
+    if named in shipped():
+        says += f", or decide its claim (belm verify design-{named})"
+    elif beside.is_file():
+        says += f", or check its certificate (belm check {shlex.quote(str(beside))})"
+    return InputError(says)

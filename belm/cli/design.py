@@ -13,7 +13,7 @@ import typer
 from belm.cli.files import staged
 from belm.cli.options import one_of
 from belm.cli.progress import bar
-from belm_runtime.designs import STARTS
+from belm_runtime.designs import STARTS, Record
 from belm_runtime.errors import InputError
 
 Name = Annotated[str, typer.Option("--name", help="Name of the entry: NAME.json.")]
@@ -40,8 +40,8 @@ def design(
     give the same files.
     """
     try:
-        from belm.design import search, space
-        from belm.design.written import check_name, write
+        from belm.design import search, space, tables
+        from belm.design.written import check_name, names, write
     except ImportError as error:
         raise InputError(f"belm design needs {error.name}; install it with: pip install 'belm[all]'") from None
 
@@ -60,18 +60,18 @@ def design(
              "budget": budget, "seed": seed}  # fmt: skip
     arguments = " ".join(f"--{key} {shlex.quote(str(value))}" for key, value in asked.items() if value != "all")
     failure: ArithmeticError | None = None
-    with staged(out) as folder:
+    with staged(out, names(name)) as folder:
         with bar("design") as report:
             found = search.Search(cells, budget, seed, report).run()
-        record = {"asked": asked, **search.as_record(found)}
+        told = {"asked": asked, **tables.as_record(found)}
         try:
-            write(replace(found.best, name=name), record, f"--name {name} {arguments}", folder)
+            write(replace(found.best, name=name), told, f"--name {name} {arguments}", folder)
         except ArithmeticError as error:
             failure = error  # What was found is kept.
     if failure:
         typer.echo(f"{failure}; what was found is in {out / 'search.json'}", err=True)
         raise typer.Exit(1)
-    _say(record, found.score, len(cells))
+    _say(told, len(cells))
     typer.echo(str(out / f"{name}.json"))
 
 
@@ -85,21 +85,28 @@ def _shape(chosen: dict[str, Any]) -> str:
     return ", ".join(f"{key} {'/'.join(map(str, values))}" for key, values in chosen.items())
 
 
-def _say(record: dict[str, Any], score: float, cells: int) -> None:
-    best = record["best"]
+def _say(record: dict[str, Any], cells: int) -> None:
+    best, usual = record["best"], record["inverter of all points"]
     damping = "" if best["damping"] is None else f" with damping m = {best['damping']}"
+    typer.echo(f"{best['method']}{damping}, frame {best['q']}, grid {best['grid']}; {best['inverter']} inverts x_0")
     typer.echo(
-        f"{best['method']}{damping}, frame {best['q']}, grid {best['grid']}; score {score:.3f}; "
-        f"{record['ranked']} points of {cells} cells, {record['dropped']} dropped for growth"
+        f"score {record['score']:.3f}, and {record['score with it']:.3f} with {usual} to invert; 0 is O-BELM on leading"
     )
+    for name, other in record["scores of shipped designs"].items():
+        typer.echo(f"  the shipped design {name!r} scores {other:.3f} with {Record.read(name).inverter}")
     for row in record["settings"]:
         typer.echo(
             f"  {row['schedule']:5}{row['steps']:4} steps  generation {row['generation ratio']:.3f} (one case in forty "
             f"above {row['generation ratio, one case in forty exceeds']:.2f})  seed "
             f"{row['seed ratio of the inverter']:.3f}  of O-BELM's on leading   {row['method']}"
         )
-    for name, other in record["scores of shipped designs"].items():
-        typer.echo(f"  the shipped design {name!r} scores {other:.3f}")
+    agree = record["Spearman's coefficient of rank and score at few steps"]
+    alike = "" if agree is None else f", where rank and score agree as {agree:.2f} (Spearman)"
+    typer.echo(
+        f"{record['ranked']} points of {cells} cells were ranked, {record['dropped']} dropped for growth; "
+        f"{record['run at few steps']} ran at few steps{alike}; refining made {record['refined']} more"
+    )
+    typer.echo(f"the best of each choice, {usual} inverts:")
     for choice, table in record["best of each choice"].items():
         best_first = sorted((*_best(values), name) for name, values in table.items())
         typer.echo(f"  {choice:8} " + "  ".join(f"{name} {text}" for *_, text, name in best_first))

@@ -1,14 +1,19 @@
 """What becomes of an error: one line on stderr and an exit code.
 
 A wrong call or input (`InputError`, usage, a missing extra) is exit code 2; a run that failed (NaN from the model, a
-full disk) is exit code 1; anything else is a bug and keeps its traceback.
+full disk) is exit code 1; an end from outside is 128 and the signal's number; anything else is a bug and keeps its
+traceback.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
+import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -21,11 +26,43 @@ _EXTRAS = {
     "matplotlib": "plots", "PIL": "plots",
 }  # fmt: skip
 
-#: The exit code after Ctrl-C.
-INTERRUPTED = 130
+#: The exit codes after Ctrl-C and after SIGTERM.
+INTERRUPTED, TERMINATED = 130, 143
+
+#: Seconds in which a further SIGTERM is taken for the same one: timeout sends it to a process and to its group.
+_ONE = 2.0
 
 #: Click's UsageError, reached through what typer exports: newer versions of typer carry a click of their own.
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+class TerminatedError(BaseException):
+    """The process was asked to end; like KeyboardInterrupt no `Exception`, so that nothing takes it for a failure."""
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Make SIGTERM an exception inside the block, so that what was begun is tidied up as after Ctrl-C.
+
+    For the main thread of a command. Processes that it starts do not inherit it: they are only killed.
+    """
+    own = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if not own:
+        yield
+        return
+    last = -_ONE
+
+    def end(number: int, frame: Any) -> None:
+        nonlocal last
+        before, last = last, time.monotonic()
+        if last - before >= _ONE:
+            raise TerminatedError
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def guarded(call: Callable[[], Any]) -> int:
@@ -51,6 +88,8 @@ def guarded(call: Callable[[], Any]) -> int:
             return _fail(str(error), 1)
         except (typer.Abort, KeyboardInterrupt):
             code = INTERRUPTED
+        except TerminatedError:
+            return _fail("terminated", TERMINATED)
     if code == INTERRUPTED:
         # Some versions of typer return it without a word.
         return _fail("interrupted", INTERRUPTED)

@@ -121,8 +121,8 @@ def sample(
     if states or processes != 1 or place_among()[1] > 1:
         raise InputError("--states and several processes are for sampling in shards; give --batch-size as well")
     setup = replace(setup, label=labels_of(labels, number))
-    record, seconds = _run(setup, seed, number, out, embed)
     files = [*FILES, *(f"{name}.png" for name in (names_of(number) if embed else ()))]
+    record, seconds = _run(setup, seed, number, out, files, embed)
     if machine:
         print_json({**record, "seconds": seconds, "out": str(out), "files": files})
     else:
@@ -131,14 +131,16 @@ def sample(
         print(f"wrote {', '.join(str(out / name) for name in files)}")
 
 
-def _run(setup: Setup, seed: int, number: int, out: Path, embed: bool) -> tuple[dict[str, Any], float]:
+def _run(
+    setup: Setup, seed: int, number: int, out: Path, files: list[str], embed: bool
+) -> tuple[dict[str, Any], float]:
     """Sample, and write the files; the record of the run and the seconds it took."""
     with bar("sampling") as report:
         place = setup.place()
         loaded = setup.load(place)
         sampler, network = loaded.sampler(report), loaded.under(setup.label)
         noise = sampler.grid.noise((number, *loaded.shape), seed).to(place)
-        with staged(out) as folder:
+        with staged(out, files) as folder:
             begin = time.perf_counter()
             state = sampler.sample(network, noise)
             seconds = time.perf_counter() - begin

@@ -19,6 +19,9 @@ from belm_runtime.errors import InputError, unknown
 if TYPE_CHECKING:
     from belm_theory.certificate import Certificate
 
+#: What `belm check` decides of a certificate; the rest is words.
+_CHECKED = ("hypotheses", "relations", "goals", "steps", "verdict")
+_WORDS = f"checked: {', '.join(_CHECKED)}; id, statement and witness are words, which belm verify ID says anew"
 _COLOURS = {"proved": "green", "refuted": "red", "undecided": "yellow"}
 
 
@@ -48,7 +51,10 @@ def check(
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Certificates that belm verify wrote.")],
     format: TextOrJson = "text",
 ) -> None:
-    """Verify certificates again, with a checker that shares no code with what made them."""
+    """Verify certificates again, with a checker that shares no code with what made them.
+
+    It decides the formal part, goals and steps; whether the statement in words says the same is for its reader.
+    """
     one_of("format", format, ("text", "json"))
     from belm_theory.checker import MalformedError, load
     from belm_theory.checker import check as recheck
@@ -61,12 +67,14 @@ def check(
             text = str(error)
             raise InputError(text if str(file) in text else f"{str(file)!r}: {text}") from None
     if format == "json":
-        print_json({"files": [{"file": name, "false": reasons} for name, reasons in found.items()]})
+        results = [{"file": name, "false": reasons} for name, reasons in found.items()]
+        print_json({"files": results, "checked": list(_CHECKED)})
     else:
         for name, reasons in found.items():
             typer.echo(f"{name}: {'holds' if not reasons else 'FALSE'}")
             for reason in reasons:
                 typer.echo(f"  {reason}")
+        typer.echo(_WORDS)
     if any(found.values()):
         raise typer.Exit(1)
 
@@ -80,7 +88,8 @@ def _decide(wanted: list[str], folder: Path | None, format: str) -> None:
             raise unknown("claim", name, known)
     decided = []
     chosen = wanted or list(known)
-    with nullcontext() if folder is None else staged(folder) as stage, bar("deciding claims") as report:
+    files = (f"{name}.json" for name in chosen)
+    with nullcontext() if folder is None else staged(folder, files) as stage, bar("deciding claims") as report:
         for number, name in enumerate(chosen, 1):
             certificate = known[name].derive()
             decided.append(certificate)

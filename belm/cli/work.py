@@ -174,7 +174,8 @@ def bench(
     if grid:
         # What is not installed is found before the work.
         import_module("matplotlib")
-    with bar(task) as report, staged(out) as folder, warnings.catch_warnings():
+    files = (RECORD, GRID, STATE_FILE) if grid else (NOISE,)
+    with bar(task) as report, staged(out, files) as folder, warnings.catch_warnings():
         # Each once, however many batches there are.
         warnings.simplefilter("default", AmplificationWarning)
         found = from_seed(seed or 0, number, given or {}, report) if source is None else source

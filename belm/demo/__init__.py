@@ -21,6 +21,8 @@ from belm_runtime.errors import InputError
 if TYPE_CHECKING:
     from belm.demo.measure import Plan
 
+#: What is written beside the figures.
+RESULTS, REPORT = "results.json", "report.html"
 _EXTRAS = {"sympy": "theory", "matplotlib": "plots"}
 
 
@@ -39,11 +41,11 @@ def main(out: Path, *, seed: int = 0, show: Console) -> None:
     for package, extra in _EXTRAS.items():
         if find_spec(package) is None:
             raise InputError(f'the demo needs {package}; install it with: pip install "belm[{extra}]"')
-    with staged(out) as folder:
+    with staged(out, (RESULTS, REPORT)) as folder:
         from belm.demo.measure import Plan
 
         run(folder, Plan(seed=seed), show, command=f"belm demo --out {out} --seed {seed}")
-    show.print(f"Report: {out / 'report.html'}", soft_wrap=True, highlight=False)
+    show.print(f"Report: {out / REPORT}", soft_wrap=True, highlight=False)
 
 
 def run(folder: Path, plan: Plan, show: Console, command: str) -> None:
@@ -78,8 +80,8 @@ def run(folder: Path, plan: Plan, show: Console, command: str) -> None:
         found["seconds"] = {part: round(seconds, 2) for part, seconds in doing.seconds.items()}
     for name, png in images.items():
         (folder / name).write_bytes(png)
-    (folder / "results.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / "report.html").write_text(page(found, derived, images), encoding="utf-8")
+    (folder / RESULTS).write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / REPORT).write_text(page(found, derived, images), encoding="utf-8")
     show.print(verdict(derived), highlight=False)
     show.print(short_table(found))
     show.print(legend(found), highlight=False)

@@ -5,6 +5,7 @@
     measure      errors of a sampler on problems, both ways; what is exact about it on Gaussian data
     judge        scores relative to O-BELM on the pipeline's usual grid
     search       the search: certified quantities rank and filter, training mixtures decide
+    tables       what a search found as data, and the best of each kind
     written      a catalogue entry, its derivation page and its certificate
     judged       what is wanted of a design, from the rows of its judgement by others
     pareto       the picture of generation error, seed error and amplification

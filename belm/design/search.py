@@ -12,14 +12,15 @@
 The score on mixtures is the mean log ratio of generation errors, plus half that of seed errors of the neutral inverter,
 plus the log ratio of generation errors that only one single case in forty exceeds (a case is one mixture in one
 setting), so that few are bad while the mean is good. The very worst says nothing: there a sample lies so near to a
-border between two modes that it goes to the other one, whatever the design. Everything is a function of the seed.
+border between two modes that it goes to the other one, whatever the design. Everything is a function of the seed. The
+best design gets the inverter that scores best with it; its final score is with that one.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -80,17 +81,21 @@ class Outcome:
 
     Attributes:
         best: the design.
-        score: its score on the training mixtures; 0 is the baseline's.
+        score: its score on the training mixtures, its own inverter included; 0 is the baseline's.
+        searched: its score with the inverter that all points have while the search goes on.
         facts: its ratios by setting, errors on Gaussian data, bounds and growth.
-        shipped: scores of the designs in the catalogue, for comparison.
+        shipped: scores of the designs in the catalogue, each with its own inverter, for comparison.
         looked: all points, those with a score first, best first.
+        ranked: how many of them were ranked; the others came of refining.
     """
 
     best: Design
     score: float
+    searched: float
     facts: list[dict[str, Any]]
     shipped: dict[str, float]
     looked: tuple[Found, ...]
+    ranked: int
 
 
 class Search:
@@ -133,20 +138,20 @@ class Search:
             full += self._refine(start)
         if self._frees:
             full += self._refine(self._freed(min(full, key=_by_score)))
-        full.sort(key=_by_score)
-        seen = {(found.cell, found.point) for found in full}
-        rest = [found for found in few if (found.cell, found.point) not in seen]
-        seen |= {(found.cell, found.point) for found in rest}
-        rest += [found for found in ranked if (found.cell, found.point) not in seen]
-        return self._outcome(full, rest)
+        # A simplex begins at a point that is known; of each the first is kept, which knows most.
+        looked: dict[tuple[Cell, Point], Found] = {}
+        for found in (*sorted(full, key=_by_score), *few, *ranked):
+            looked.setdefault((found.cell, found.point), found)
+        return self._outcome(tuple(looked.values()), len(ranked))
 
-    def _outcome(self, full: list[Found], rest: list[Found]) -> Outcome:
-        best = full[0].design
+    def _outcome(self, looked: tuple[Found, ...], ranked: int) -> Outcome:
+        best = looked[0].design
+        searched = self.judge.score(best)
         twins = [replace(best, inverter=inverter) for inverter in INVERTERS]
         best = min(twins, key=self.judge.score)
         shipped = {name: self.judge.score(Design.read(name)) for name in designs.shipped()}
         self._tell(self._whole, "")
-        return Outcome(best, self.judge.score(best), self.judge.facts(best), shipped, (*full, *rest))
+        return Outcome(best, self.judge.score(best), searched, self.judge.facts(best), shipped, looked, ranked)
 
     @property
     def _frees(self) -> bool:
@@ -220,45 +225,6 @@ class Search:
         self._done = min(self._done + cost, self._whole)
         if self._progress:
             self._progress(self._done, self._whole, note)
-
-
-def as_record(outcome: Outcome) -> dict[str, Any]:
-    """The outcome as JSON-able data: the design, what is known of it, the best of each choice, and all points."""
-    points = [
-        {**_written(found.design), **_choices(found), "rank": _number(found.rank), "few": found.few,
-         "score": found.score} for found in outcome.looked
-    ]  # fmt: skip
-    counts = {"ranked": len(points), "dropped": sum(not math.isfinite(found.rank) for found in outcome.looked)}
-    return {
-        "best": _written(outcome.best) | {"inverter": outcome.best.inverter}, "score": outcome.score,
-        "scores of shipped designs": outcome.shipped, **counts,
-        "settings": outcome.facts, "best of each choice": best_of_each(outcome.looked), "points": points,
-    }  # fmt: skip
-
-
-def best_of_each(looked: Iterable[Found]) -> dict[str, dict[str, dict[str, float | None]]]:
-    """For each choice of a cell the best rank, and the best scores on mixtures, of any point with it."""
-    table: dict[str, dict[str, dict[str, float | None]]] = {}
-    for found in looked:
-        for name, choice in _choices(found).items():
-            best = table.setdefault(name, {}).setdefault(str(choice), {"rank": None, "few": None, "score": None})
-            for what, value in (("rank", _number(found.rank)), ("few", found.few), ("score", found.score)):
-                if value is not None and (best[what] is None or value < best[what]):  # type: ignore[operator]
-                    best[what] = value
-    return table
-
-
-def _choices(found: Found) -> dict[str, Any]:
-    return {name: getattr(found.cell, name) for name in ("rule", "k", "slopes", "frame", "spacing", "start")}
-
-
-def _written(design: Design) -> dict[str, Any]:
-    damping = None if design.damping is None else str(design.damping)
-    return {"method": design.method, "damping": damping, "q": design.frame, "grid": design.spacing}
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _by_rank(found: Found) -> float:

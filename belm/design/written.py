@@ -53,6 +53,11 @@ def check_name(name: str) -> str:
     return name
 
 
+def names(name: str) -> tuple[str, ...]:
+    """The names of the four files of a design: the entry, its page, its certificate, and how it was found."""
+    return f"{name}.json", f"design_{name.replace('-', '_')}.py", f"design-{name}.json", "search.json"
+
+
 def as_data(design: Design) -> dict[str, str | None]:
     """The entry as data for the theory: names and exact numbers as text."""
     return {
@@ -74,7 +79,8 @@ def write(design: Design, record: dict[str, Any], arguments: str, folder: Path) 
     Raises:
         ArithmeticError: there is no certificate, or the checker does not accept it.
     """
-    write_bytes(folder / "search.json", (json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
+    entry, page, _, search = names(design.name)
+    write_bytes(folder / search, (json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
     from belm_theory.checker import check
     from belm_theory.design import certificate
 
@@ -86,8 +92,8 @@ def write(design: Design, record: dict[str, Any], arguments: str, folder: Path) 
         raise ArithmeticError(f"{design.method} on {design.spacing} has no certificate: {error}") from None
     if wrong:
         raise ArithmeticError(f"the certificate of {design.name} does not hold: {'; '.join(wrong)}")
-    design.write(folder / f"{design.name}.json")
+    design.write(folder / entry)
     text = json.dumps(data, indent=4).replace(": null", ": None").replace('"\n}', '",\n}')
-    page = _PAGE.format(name=design.name, arguments=arguments, data=text)
-    write_bytes(folder / f"design_{design.name.replace('-', '_')}.py", page.encode())
+    content = _PAGE.format(name=design.name, arguments=arguments, data=text)
+    write_bytes(folder / page, content.encode())
     made.write(folder)

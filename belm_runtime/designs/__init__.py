@@ -35,6 +35,8 @@ FORMAT = "belm-design-1"
 STARTS = ("adams", "ddim")
 #: The ending of a file that is named in place of a design.
 ENDING = ".json"
+#: What goes before the name of a method for its exponential variant; a design says itself what its method is.
+EXPONENTIAL = "exp-"
 #: What error messages say besides the names that are known.
 BY_PATH = f"or the path of a design, as in my-design{ENDING}"
 
@@ -69,11 +71,11 @@ class Record:
         """
         for key in ("name", "method", "frame", "start", "spacing", "inverter"):
             value = getattr(self, key)
-            if not isinstance(value, str) or not value.strip():
-                raise InputError(f"{key} must be a text such as {_EXAMPLE[key]!r}, not {value!r}")
+            if not isinstance(value, str) or not value.strip() or not value.isprintable():
+                raise InputError(f"{key} must be a text such as {_EXAMPLE[key]!r}, not {_shown(value)}")
         damping = self.damping
         if damping is not None and not (isinstance(damping, Fraction) and 0 <= damping <= 1000):
-            shown = decimal(damping) if isinstance(damping, Fraction) else repr(damping)
+            shown = decimal(damping) if isinstance(damping, Fraction) else _shown(damping)
             raise InputError(f"damping must be an exact number from 0 to 1000, or none at all, not {shown}")
         for key in ("method", "inverter"):
             if getattr(self, key).strip().endswith(ENDING) or getattr(self, key).strip() in shipped():
@@ -99,7 +101,7 @@ class Record:
             raise unknown("design", text, (*shipped(), BY_PATH))
         path = Path(__file__).with_name(text + ENDING) if text in shipped() else Path(text)
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
         except (OSError, ValueError, RecursionError) as error:
             what = error.strerror if isinstance(error, OSError) else error
             raise InputError(f"cannot read the design {str(path)!r}: {what}") from None
@@ -135,11 +137,16 @@ def find(text: object) -> Record | None:
     """The design that a text names; None if it names none.
 
     Raises:
-        InputError: a file that holds no design.
+        InputError: a file that holds no design, or a design with exp- before it.
     """
     if not isinstance(text, str | os.PathLike):
         return None
     named = os.fspath(text).strip()
+    rest = named.removeprefix(EXPONENTIAL)
+    # The name of a file may begin with exp- itself.
+    is_file = rest.endswith(ENDING) and Path(rest).exists() and not Path(named).exists()
+    if rest != named and (rest in shipped() or is_file):
+        raise InputError(f"{named!r}: exp- goes before a method, as in exp-blend:k=3, and not before a design")
     return Record.read(named) if named in shipped() or named.endswith(ENDING) else None
 
 
@@ -169,11 +176,11 @@ def _entries(content: object) -> dict[str, Any]:
     if not isinstance(content, Mapping):
         raise InputError(f"a design is a JSON object, not a {type(content).__name__}")
     if content.get("format") != FORMAT:
-        raise InputError(f"format must be {FORMAT!r}, not {content.get('format')!r}")
+        raise InputError(f"format must be {FORMAT!r}, not {_shown(content.get('format'))}")
     known = [field.name for field in fields(Record)]
     for key in content:
         if key not in (*known, "format"):
-            raise _of(key, unknown("key", key, known))
+            raise unknown("key", key[:40], known)
     for key in known:
         if key not in content:
             raise InputError(f"{key} is missing; it could be {_EXAMPLE[key]!r}")
@@ -182,9 +189,23 @@ def _entries(content: object) -> dict[str, Any]:
     if damping is not None:
         value = exact(damping) if isinstance(damping, str) else None
         if value is None:
-            raise InputError(f"damping must be a text such as '8', or null for none, not {damping!r}")
+            raise InputError(f"damping must be a text such as '8', or null for none, not {_shown(damping)}")
         found["damping"] = value
     return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; of a key that stands there twice JSON itself would keep the second without a word."""
+    keys = [key for key, _ in pairs]
+    if twice := [key for key in keys if keys.count(key) > 1]:
+        raise ValueError(f"the key {_shown(twice[0])} stands there twice")
+    return dict(pairs)
+
+
+def _shown(value: object) -> str:
+    """A value for a message: one line of 60 characters at most."""
+    text = ascii(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
 
 
 def _of(key: str, error: InputError) -> InputError:

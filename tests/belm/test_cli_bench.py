@@ -63,10 +63,21 @@ def test_an_unknown_name_is_refused(refused, folder):
         ("gradient-cost", ["--batch", "1.5"], ("--batch", "'1.5'")),
         ("gradient-cost", ["--method", "obelm"], ("unknown method 'obelm'",)),
         ("gradient-cost", ["--method", "ddim"], ("ddim has a_k = 0",)),
+        ("round-trip", ["--steps", "4"], ("--steps", "a whole number ≥ 5", "'4'")),
+        ("round-trip", ["--steps", "ten"], ("--steps", "'ten'")),
+        ("step", ["--steps", "0"], ("--steps", "'0'")),
+        ("step", ["--repeats", "1"], ("--repeats", "a whole number ≥ 2", "'1'")),
+        ("step", ["--threads", "-1"], ("--threads", "'-1'")),
+        ("steering", ["--digit", "10"], ("--digit", "10")),
+        ("steering", ["--rounds", "14"], ("--rounds", "a whole number ≥ 15", "'14'")),
+        ("editing", ["--steps", "20", "2"], ("--steps", "a whole number ≥ 3", "'2'")),
+        ("editing", ["--count", "1"], ("--count", "a whole number ≥ 2", "'1'")),
+        ("bare-inversion", ["--steps", "1"], ("--steps", "a whole number ≥ 2", "'1'")),
+        ("convergence-bound", ["--steps", "0"], ("--steps", "a whole number ≥ 1", "'0'")),
         ("gradient-cost", ["--method", "bdia:gamma=0.5"], ("does not fit bdia:gamma=0.5",)),
     ],
 )
-def test_wrong_options_of_the_costs_are_refused_before_anything_is_printed(refused, monkeypatch, name, options, holds):
+def test_wrong_options_are_refused_before_anything_is_printed(refused, monkeypatch, name, options, holds):
     monkeypatch.setattr(sys, "argv", ["belm"])
     refused("bench", name, *options, holds=holds)
 
@@ -75,3 +86,27 @@ def test_the_least_that_the_costs_can_measure(run, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["belm"])
     code, out, err = run("bench", "integer-cost", "--shape", "1", "2", "--steps", "3", "--rounds", "1")
     assert (code, err) == (0, "") and len(out.splitlines()) == 2 + 5
+
+
+def test_the_best_of_each_kind_is_read_from_what_searches_found(run, refused, tmp_path, monkeypatch):
+    def point(rule: str, spacing: str, score: float | None) -> dict:
+        return {"rule": rule, "k": 3, "slopes": "s", "spacing": spacing, "score": score}
+
+    def found(name: str, seed: int, *points: dict) -> Path:
+        record = {"asked": {"seed": seed}, "inverter of all points": "echo:k=4,theta=1", "points": points}
+        (tmp_path / name).write_text(json.dumps(record))
+        return tmp_path / name
+
+    monkeypatch.setattr(sys, "argv", ["belm"])
+    first = found("0.json", 0, point("echo", "bent", -1), point("blend", "bent", -1.5), point("blend", "bent", -1.777))
+    other = found("1.json", 1, point("blend", "bent", -1.7), point("blend", "free", -1.6), point("echo", "bent", None))
+    code, out, err = run("bench", "design-scores", "--found", first, other)
+    assert (code, err) == (0, "") and out.splitlines() == [
+        "| kind (inverted by echo:k=4,theta=1) | seed 0 | seed 1 |", "|---|---|---|",
+        "| blend, k = 3, slopes in s, bent | -1.78 | -1.70 |", "| echo, k = 3, slopes in s, bent | -1.00 |  |",
+        "| blend, k = 3, slopes in s, free |  | -1.60 |",
+    ]  # fmt: skip
+    (tmp_path / "other.json").write_text("[]")
+    for name, reason in (("absent.json", "No such file"), ("other.json", "no search.json")):
+        refused("bench", "design-scores", "--found", tmp_path / name, holds=(name, reason))
+    refused("bench", "design-scores", "--seeds", "-1", holds=("--seeds", "'-1'"))

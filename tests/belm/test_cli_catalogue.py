@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import sympy as sp
 
+from belm_runtime.design import Design
 from belm_runtime.methods import catalogue
 
 H1, H2, H3 = sp.symbols("h1:4", positive=True)
@@ -79,6 +81,25 @@ def test_derive_says_what_a_design_is(run):
     code, out, err = run("derive", "designed")
     assert code == 2 and not out and "'designed' is a design, blend:k=3 on bent:" in err
     assert "belm verify design-designed" in err and len(err.strip().splitlines()) == 1
+
+
+def test_derive_knows_which_designs_have_a_claim(refused, run, tmp_path):
+    file = replace(Design.read("designed"), name="mine").write(tmp_path / "mine.json")
+    code, _, err = run("derive", file)
+    assert code == 2 and "(belm derive blend:k=3)" in err and "verify" not in err and "check" not in err
+    # Beside the certificate that belm design wrote, that is named.
+    (tmp_path / "design-mine.json").write_text("{}")
+    refused("derive", file, holds=("is a design", f"(belm check {tmp_path / 'design-mine.json'})"))
+
+
+@pytest.mark.parametrize(
+    "text", ["exp-designed", "exp-mine.json", "exp-exp-designed", "exp-designed:k=3", "designed:k=3"]
+)
+def test_exp_and_parameters_go_with_methods_not_with_designs(refused, tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    Design.read("designed").write("mine.json")
+    refused("derive", text, holds=("design", "exp-"))
+    refused("table", text, "--steps", 5, holds=("design", "exp-"))
 
 
 def test_derive_o_belm(run):

@@ -7,6 +7,7 @@ import resource
 import shutil
 import struct
 import zlib
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -197,10 +198,10 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_work(refused, mon
 def test_a_read_only_folder_is_refused(refused, monkeypatch, files, tmp_path):
     """As root every folder is writable, so what the system would say is said for it."""
 
-    def denied(*_: object, **__: object) -> str:
+    def denied(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("belm.cli.files.tempfile.mkdtemp", denied)
+    monkeypatch.setattr(Path, "mkdir", denied)
     refused("edit", files[0], "--to-label", 8, "--out", tmp_path / "out", holds=("out", "Permission denied"))
     assert not (tmp_path / "out").exists()
 

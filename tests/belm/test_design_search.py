@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from belm.design import judge, problems, search, space, written
+from belm.design import judge, problems, search, space, tables, written
 from belm_runtime import Sampler, Schedule
 from belm_runtime.design import Design
 from belm_runtime.errors import InputError
@@ -82,7 +82,7 @@ def test_a_search_is_a_function_of_its_seed(little: None) -> None:
     told: list[tuple[int, int]] = []
     first = search.Search(LITTLE, 64, 5, lambda done, whole, note: told.append((done, whole))).run()
     again, other = search.Search(LITTLE, 64, 5).run(), search.Search(LITTLE, 64, 6).run()
-    assert search.as_record(first) == search.as_record(again) != search.as_record(other)
+    assert tables.as_record(first) == tables.as_record(again) != tables.as_record(other)
     assert told[-1][0] == told[-1][1] and all(a <= b for (a, _), (b, _) in pairwise(told))
     scored = [found.score for found in first.looked if found.score is not None]
     assert scored == sorted(scored) and first.score <= scored[0]
@@ -90,13 +90,45 @@ def test_a_search_is_a_function_of_its_seed(little: None) -> None:
 
 
 def test_the_record_holds_the_best_of_each_choice(little: None) -> None:
-    record = search.as_record(search.Search(LITTLE, 64, 5).run())
+    record = tables.as_record(search.Search(LITTLE, 64, 5).run())
     for rule, best in record["best of each choice"]["rule"].items():
         scores = [p["score"] for p in record["points"] if p["rule"] == rule and p["score"] is not None]
         assert best["score"] == (min(scores) if scores else None)
     assert {p["spacing"] for p in record["points"]} == {"bent", "free"}
     # Every cell was looked at.
     assert {(p["rule"], p["k"], p["spacing"]) for p in record["points"]} == {(c.rule, c.k, c.spacing) for c in LITTLE}
+    for kind, score in tables.by_kind(record["points"]).items():
+        same = [p for p in record["points"] if (p["rule"], p["k"], p["slopes"], p["spacing"]) == kind]
+        assert score == min(p["score"] for p in same if p["score"] is not None)
+
+
+def test_the_record_counts_each_point_once(little: None) -> None:
+    outcome = search.Search(LITTLE, 64, 5).run()
+    record = tables.as_record(outcome)
+    points = record["points"]
+    assert len({(found.cell, found.point) for found in outcome.looked}) == len(points)
+    assert record["ranked"] == 64 and record["refined"] == len(points) - 64 > 0
+    assert record["run at few steps"] == len([p for p in points if p["few"] is not None]) == 4
+    assert record["dropped"] == len([p for p in points if p["rank"] is None])
+
+
+def test_rank_and_score_agree_as_spearman_says() -> None:
+    def found(rank: float, few: float | None) -> search.Found:
+        return search.Found(LITTLE[0], (rank,), rank, few)
+
+    def coefficient(*pairs: tuple[float, float | None]) -> float | None:
+        return tables.agreement(found(*pair) for pair in pairs)["Spearman's coefficient of rank and score at few steps"]
+
+    # Of n pairs 1 - 6 Σ d²/(n (n² - 1)), d the differences of places.
+    assert coefficient((1, 10), (2, 30), (3, 20), (4, 40), (5, None)) == pytest.approx(1 - 6 * 2 / 60)
+    assert coefficient((1, 1), (2, 1), (3, 1)) is coefficient((1, 1), (2, 2)) is None
+
+
+def test_the_score_is_with_the_inverter_that_is_named(little: None) -> None:
+    record = tables.as_record(outcome := search.Search(LITTLE, 64, 5).run())
+    scores = [found.score for found in outcome.looked if found.score is not None]
+    assert record["inverter of all points"] == space.NEUTRAL and record["score with it"] == scores[0] == min(scores)
+    assert record["score"] == outcome.score <= record["score with it"]
 
 
 def test_growth_beyond_the_limit_is_dropped(little: None) -> None:
@@ -167,6 +199,9 @@ def test_what_the_command_writes_runs_and_holds(run, tmp_path: Path, little: Non
     assert scope["DESIGN"] == written.as_data(design)
     assert run("check", str(out / "design-quick.json")).code == 0
     assert entry in result.out
+    (few,) = (line for line in result.out.splitlines() if line.startswith("64 points of "))
+    assert f"refining made {len(record['points']) - 64} more" in few and "ran at few steps" in few
+    assert f"{design.inverter} inverts x_0" in result.out and f"with {space.NEUTRAL} to invert" in result.out
 
 
 def test_a_certificate_that_does_not_hold_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -70,9 +71,14 @@ def test_what_is_written_is_read(path: str, tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"format": "belm-design-2"}, "format must be 'belm-design-1', not 'belm-design-2'"),
-        ({"dampening": "8"}, "dampening: unknown key 'dampening'; did you mean 'damping'"),
+        ({"dampening": "8"}, ": unknown key 'dampening'; did you mean 'damping'"),
+        ({"\ud800": 1}, ": unknown key '\\ud800'; known: "),
         ({"spacing": None}, "spacing must be a text such as 'bent:A=0.12,B=6,C=0.75', not None"),
         ({"name": " "}, "name must be a text such as 'my-design'"),
+        ({"name": "own\nnew"}, "name must be a text such as 'my-design', not 'own\\nnew'"),
+        ({"method": math.nan}, "method must be a text such as 'blend:k=3', not nan"),
+        ({"damping": math.nan}, "damping must be a text such as '8', or null for none, not nan"),
+        ({"damping": "9" * 500}, f"damping must be a text such as '8', or null for none, not '{'9' * 59}…"),
         ({"damping": 8}, "damping must be a text such as '8', or null for none, not 8"),
         ({"damping": "eight"}, "damping must be a text such as '8'"),
         ({"damping": "-1"}, "damping must be an exact number from 0 to 1000, or none at all, not -1"),
@@ -113,6 +119,9 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
         file.write_text(text)
         with pytest.raises(InputError, match=message):
             Design.read(file)
+    file.write_text(json.dumps(OWN)[:-1] + ', "damping": "8"}')
+    with pytest.raises(InputError, match=r"cannot read the design .*: the key 'damping' stands there twice"):
+        Design.read(file)
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match="cannot read the design"):
         Design.read(file)

@@ -6,6 +6,7 @@ import io
 import json
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -166,3 +167,12 @@ def test_another_method_or_grid_refuses_the_state() -> None:
 def test_the_checksum_is_crc_32() -> None:
     assert chunk(b"IEND", b"") == bytes.fromhex("0000000049454e44ae426082")
     assert chunk(b"beLM", b"x")[-4:] == struct.pack(">I", zlib.crc32(b"beLMx"))
+
+
+def test_a_picture_in_the_place_of_a_state_is_called_one(tmp_path: Path) -> None:
+    said = r"seven\.png' is a picture, not a state; .*belm_runtime\.png\.extract"
+    for data in (picture(), embed(picture(), state())):
+        (tmp_path / "seven.png").write_bytes(data)
+        with pytest.raises(InputError, match=said) as caught:
+            State.load(tmp_path / "seven.png")
+        assert "\n" not in str(caught.value)

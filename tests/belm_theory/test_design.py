@@ -53,8 +53,30 @@ def test_neutral_methods_are_called_neutral() -> None:
     assert "neutral" not in certificate(data("echo:k=4,theta=0.99")).claim.statement
 
 
-def test_exponential_variants_claim_no_order_here() -> None:
-    assert "order" not in claim(data("exp-blend:k=3,theta=0.7")).statement
+@pytest.mark.parametrize(
+    ("text", "damping", "frame"),
+    [("exp-blend:k=3,theta=0.7", None, "flow"), ("exp-echo:k=4", "5.5", "noise"), ("exp-damped:k=3,m=4", None, "flow")],
+)
+def test_exponential_variants_claim_their_own_weights_and_order(text: str, damping: str | None, frame: str) -> None:
+    made = certificate(data(text, damping, frame=frame))
+    k = 4 if "k=4" in text else 3
+    assert check(made.as_dict()) == [] and made.claim == claim(data(text, damping, frame=frame))
+    assert f"order {k - 1} on every grid away from sigma = 0, and 1 in the row that ends there" in made.claim.statement
+    assert "polynomials in log-SNR are integrated" in made.claim.statement
+    assert [name for name in ("exponential-weights", "exponential-last-row") if name in str(made.claim.granted)] == [
+        "exponential-weights", "exponential-last-row"
+    ]  # fmt: skip
+    # The plain method's b and order stand nowhere; stability concerns a alone.
+    assert all(set(relation.b) == {0} for relation in made.relations) and "order" not in {g["kind"] for g in made.goals}
+    assert {g["kind"] for g in made.goals} <= {"roots", "stable"} and made.goals
+    if damping:
+        assert f"with theta = (N/(N + {damping}))^{k - 1}" in made.claim.statement
+
+
+def test_an_exponential_variant_with_one_slope_is_the_plain_method() -> None:
+    plain, variant = (certificate(data(name, "8")) for name in ("blend:k=2", "exp-blend:k=2"))
+    assert variant.goals == plain.goals and variant.relations == plain.relations
+    assert "one slope a step, so it is the plain method" in variant.claim.statement
     assert "order 2 on every grid" in claim(data("blend:k=3,theta=0.7")).statement
 
 
@@ -87,6 +109,7 @@ def test_grids_that_do_not_increase_are_found_false(spacing: str) -> None:
         (data("weights:k=3,a2=1,a3=-1"), "those on it are not simple"),
         (data("weights:k=3,a2=-2,a3=0.5"), "those on it are not simple"),
         (data("belm:k=3", frame="noise"), "not zero-stable in sampling"), (data("edict:p=0.9"), "no relation"),
+        (data("exp-blend:k=4"), "dilogarithms"), (data("exp-edict:p=0.9"), "no relation"),
         (data("heun"), "unknown method 'heun'"), (data("damped:k=2,m=3", frame="data"), "needs positive steps"),
     ],
     ids=lambda value: str(value)[:40],
