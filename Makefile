@@ -35,7 +35,7 @@ lint: $(BIN)/.ready ## ruff, and the directions of imports
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-cache
 
-types: $(BIN)/.ready ## mypy over all packages
+types: $(BIN)/.ready ## mypy over all packages and benchmarks
 	$(BIN)/mypy
 
 derive: $(BIN)/.ready ## decide every claim; write certificates and derivations/README.md

@@ -19,6 +19,7 @@ from belm_runtime.stages import StageTable, register_of
 from belm_runtime.table import Table
 
 Direction = Literal["sampling", "inversion"]
+WAYS: tuple[Direction, Direction] = ("sampling", "inversion")
 
 #: Above this amplification in x an inversion from a state warns: float64 rounding alone may then exceed 1e-11.
 WARN = 1e5

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from importlib import import_module
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -172,8 +172,16 @@ class GaussianMixture:
         return end.reshape(x.shape).to(x.device, x.dtype)
 
 
+class Posterior(Protocol):
+    """What the ODE of a problem is made of."""
+
+    def posterior(self, x: Tensor, alpha: float, sigma: float) -> tuple[Tensor, Tensor]:
+        """(D, eps) at a state."""
+        ...
+
+
 def reference(
-    mixture: GaussianMixture,
+    mixture: Posterior,
     x: Tensor,
     start: tuple[float, float],
     stop: tuple[float, float],

@@ -115,8 +115,8 @@ def fine(schedule: Schedule, grid: Grid) -> Grid:
     least = Schedule.preset("ddpm").alpha_sigma(0.0)
     first = float(schedule.timesteps_at(least[1] / least[0]))
     times = first + (float(grid.timesteps[-1]) - first) * (np.arange(FINE) / (FINE - 1)) ** 1.5
-    nodes = [np.append(first, values) for first, values in zip((1.0, 0.0), schedule.alpha_sigma(times), strict=True)]
-    return Grid.from_arrays(*nodes, np.append(0.0, times))
+    alpha, sigma = schedule.alpha_sigma(times)
+    return Grid.from_arrays(np.append(1.0, alpha), np.append(0.0, sigma), np.append(0.0, times))
 
 
 def inverted(sampler: Sampler, problem: Problem, start: str, schedule: Schedule) -> State:

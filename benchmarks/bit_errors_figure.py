@@ -47,7 +47,7 @@ def draw(axes: Axes, found: dict[tuple[str, str], dict[int, float]]) -> dict[str
     Returns:
         The end of each float64 line that is not named beside it.
     """
-    look, ends = style.styles(METHODS), {}
+    look, ends = style.styles(METHODS), dict[str, tuple[float, float]]()
     for method in METHODS:
         colour, marker = look[method]
         values = {n: lost for n, lost in found[method, "float64"].items() if lost <= TOP}

@@ -16,7 +16,7 @@ import torch
 from _arguments import Parser, at_least
 
 from belm.bound import ErrorBound, error_bound, local_errors
-from belm_runtime import Sampler, Schedule, coefficients
+from belm_runtime import Grid, Sampler, Schedule, coefficients
 from belm_runtime.mixture import GaussianMixture
 
 MEAN, WIDTH = 0.3, 0.5
@@ -47,7 +47,7 @@ def measure(method: str, schedule: str, spacing: str, steps: int) -> tuple[float
     return worst, one, sharp
 
 
-def off(x: torch.Tensor, grid, states: np.ndarray, node: int) -> float:
+def off(x: torch.Tensor, grid: Grid, states: np.ndarray, node: int) -> float:
     """The error of a state x at a node, in xbar."""
     return float(np.abs(x.numpy() / grid.alpha[node] - states[node]).max())
 

@@ -46,7 +46,7 @@ ONLY = ("mixtures", "seen", "digits")
 
 def problems(only: str | None) -> list[Mixture | Digits]:
     """What judges, at each guidance: fresh mixtures, those whose outcome has been looked at, and the digits model."""
-    groups = {
+    groups: dict[str, list[Mixture | Digits]] = {
         "mixtures": [Mixture(*shape, guidance) for guidance in GUIDANCE for shape in FRESH],
         "seen": [Mixture(*shape, guidance, SEEN_KIND) for guidance in GUIDANCE for shape in SEEN],
         "digits": [Digits(guidance) for guidance in GUIDANCE],
@@ -156,7 +156,7 @@ def main() -> None:
         return
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", UserWarning)
-    begin, found, small = time.time(), [], []
+    begin, found, small = time.time(), list[dict[str, Any]](), list[dict[str, Any]]()
     for problem in track(problems(chosen.only), "judging"):
         judge = Judge(problem)
         found += judge.rows()

@@ -15,12 +15,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from belm.design.candidate import settings
 
 from belm.design import measure
+from belm.design.judge import settings
 from belm.design.problems import training
 from belm_runtime import Sampler
 from belm_runtime.errors import InputError
+from belm_runtime.table import Table
 
 #: Names of the variants and their tau, a function of sbar; None is the frame's own coordinate.
 VARIANTS: dict[str, Callable[[np.ndarray], np.ndarray] | None] = {
@@ -35,6 +36,12 @@ DERIVED, CLOSE = "log sbar", 1e-4
 POINTS, WEIGHTS = np.polynomial.legendre.leggauss(12)
 
 
+def table_of(sampler: Sampler) -> Table:
+    """The table of a relation."""
+    assert isinstance(sampler.table, Table)
+    return sampler.table
+
+
 def variant(sampler: Sampler, name: str) -> Sampler:
     """The sampler with slopes in another coordinate: the derived method where there is one, else by quadrature."""
     tau = VARIANTS[name]
@@ -47,14 +54,15 @@ def variant(sampler: Sampler, name: str) -> Sampler:
         derived = Sampler(f"exp-{sampler.method}", sampler.grid, frame=sampler.frame)
     except InputError:
         return found  # dilogarithms
-    gap = np.abs(derived.table.b - found.table.b).max(1) / np.abs(derived.table.b).max(1)
+    right = table_of(derived).b
+    gap = np.abs(right - table_of(found).b).max(1) / np.abs(right).max(1)
     assert gap.max() < CLOSE, f"{derived.method} in the frame {sampler.frame}: quadrature is {gap.max():.1e} off"
     return derived
 
 
 def by_quadrature(sampler: Sampler, tau: Callable[[np.ndarray], np.ndarray]) -> Sampler:
     """The sampler with the slope weights of interpolation in tau; the weights a stay."""
-    table, q = sampler.table, float(sampler.frame.q or 0)
+    table, q = table_of(sampler), float(sampler.frame.q or 0)
     n, k = table.a.shape
     s = sampler.frame.coordinate(table.grid.alpha, table.grid.sigma)
     lower, step = s[:-1, None], np.diff(s)[:, None]

@@ -20,6 +20,7 @@ import sympy as sp
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -98,7 +99,7 @@ def regions() -> Figure:
     title = "Growth of an error in one step, against mu = h·lambda.\n"
     title += "Upper half: sampling. Lower half: inversion. Black bar: mu on Gaussian data"
     figure.suptitle(title, fontsize=11)
-    handles = [Patch(facecolor=c, edgecolor="#888888", label=k) for c, k in zip(FILLS, KEYS, strict=True)]
+    handles: list[Artist] = [Patch(facecolor=c, edgecolor="#888888", label=k) for c, k in zip(FILLS, KEYS, strict=True)]
     handles.insert(1, Line2D([], [], color=EDGE, linewidth=2.2, label="edge of the stability region"))
     figure.legend(handles=handles, loc="outside lower center", ncols=7, fontsize=8.5, frameon=False, columnspacing=1.1)
     return figure

@@ -39,7 +39,9 @@ SCHEDULE, SPACING, STEPS = "sd15", "leading", (50, 200)
 def relation(name: str) -> Relation:
     """The theory's record of a method string."""
     family, values = methods.read(name)
-    return derived(family, **values)
+    found = derived(family, **values)
+    assert isinstance(found, Relation)
+    return found
 
 
 class Run:
@@ -125,9 +127,8 @@ def loci() -> Figure:
     figure.suptitle(f"Parasitic roots of a run on Gaussian data ({SCHEDULE}, {STEPS[0]} steps); the solution is at 1",
                     fontsize=11)  # fmt: skip
     handles = [Line2D([], [], color=c, linewidth=1.8, label=f"data std {s:g}") for s, c in SPREADS.items()]
-    marks = (("at the noise", {"marker": "o", "markerfacecolor": "white"}), ("at the data", {"marker": "o"}),
-             ("the solution", {"marker": "+"}))  # fmt: skip
-    handles += [Line2D([], [], color="#555555", linestyle="", label=text, **style) for text, style in marks]
+    for text, marker, face in (("at the noise", "o", "white"), ("at the data", "o", None), ("the solution", "+", None)):
+        handles.append(Line2D([], [], color="#555555", linestyle="", label=text, marker=marker, markerfacecolor=face))
     figure.legend(handles=handles, loc="outside lower center", ncols=6, fontsize=9, frameon=False)
     return figure
 

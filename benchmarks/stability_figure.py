@@ -21,7 +21,7 @@ from matplotlib.axes import Axes
 
 from belm.enclose import enclosures
 from belm_runtime import Schedule, coefficients
-from belm_runtime.amplification import amplification
+from belm_runtime.amplification import WAYS, Direction, amplification
 
 #: Told apart in every common kind of colour blindness; the labels stand at the lines.
 METHODS = {"o-belm": "#D55E00", "bdia:gamma=1": "#0072B2", "open:k=3": "#009E73", "blend:k=3,theta=0.8": "#AA4499"}
@@ -34,7 +34,7 @@ STEPS = {
 STYLE = {"trailing": "-", "leading": (0, (4, 2))}
 RIGOROUS = (10, 100)
 #: Right ends of the labels.
-LABELS = (
+LABELS: tuple[tuple[str, Direction, float, float, str], ...] = (
     ("sd15", "sampling", 40, 25, "o-belm"), ("ddpm", "sampling", 200, 7, "o-belm"),
     ("sd15", "inversion", 13, 3e4, "o-belm"), ("ddpm", "inversion", 13, 8e7, "o-belm"),
     ("sd15", "inversion", 1050, 18, "bdia:gamma=1"), ("ddpm", "inversion", 1050, 2.2e3, "bdia:gamma=1"),
@@ -44,14 +44,14 @@ LABELS = (
 TOP = {"sampling": 3e3, "inversion": 1e10}
 
 
-def panel(axes: Axes, schedule: str, direction: str, enclosed: dict[tuple[str, str, str, int], dict]) -> None:
+def panel(axes: Axes, schedule: str, direction: Direction, enclosed: dict[tuple[str, str, str, int], dict]) -> None:
     """Lines and markers of one schedule in one direction."""
     preset = Schedule.preset(schedule)
     for method, colour in METHODS.items():
         for spacing, style in STYLE.items():
             values = {n: amplification(coefficients(method, preset.grid(n, spacing)), direction, "frame")
                       for n in STEPS[spacing]}  # fmt: skip
-            axes.plot(values.keys(), values.values(), color=colour, linestyle=style, linewidth=1.7, clip_on=True)
+            axes.plot(list(values), list(values.values()), color=colour, linestyle=style, linewidth=1.7, clip_on=True)
             for n in RIGOROUS:
                 bounds = enclosed[method, schedule, spacing, n][f"K_{direction}"]
                 upper = Fraction(bounds["upper"])
@@ -66,13 +66,13 @@ def panel(axes: Axes, schedule: str, direction: str, enclosed: dict[tuple[str, s
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def annotate(panels: dict[tuple[str, str], Axes]) -> None:
+def annotate(panels: dict[tuple[str, Direction], Axes]) -> None:
     """Titles, and labels at the lines in the colours of their methods."""
     for (schedule, direction), axes in panels.items():
         name = {"sd15": "Stable Diffusion (sd15)", "ddpm": "DDPM"}[schedule]
         axes.set_title(f"{name}: {direction}", fontsize=11, loc="left")
-    for schedule, direction, x, y, method in LABELS:
-        axes, colour = panels[schedule, direction], METHODS[method]
+    for schedule, way, x, y, method in LABELS:
+        axes, colour = panels[schedule, way], METHODS[method]
         axes.text(x, y, method, color=colour, fontsize=10, fontweight="bold", ha="right")
     for schedule, peak in (("sd15", 800), ("ddpm", 63)):
         axes = panels[schedule, "sampling"]
@@ -90,11 +90,11 @@ def draw(out: Path) -> None:
     }  # fmt: skip
     figure, grid = plt.subplots(2, 2, figsize=(8, 6.6), sharex=True, sharey="row", layout="constrained")
     panels = {(s, d): grid[row][column] for column, s in enumerate(("sd15", "ddpm"))
-              for row, d in enumerate(("sampling", "inversion"))}  # fmt: skip
+              for row, d in enumerate(WAYS)}  # fmt: skip
     for (schedule, direction), axes in panels.items():
         panel(axes, schedule, direction, enclosed)
     annotate(panels)
-    for row, direction in enumerate(("sampling", "inversion")):
+    for row, direction in enumerate(WAYS):
         grid[row][0].set_ylabel(f"K_{direction}")
         grid[1][row].set_xlabel("number of steps N")
     figure.suptitle("Stability constants in the method's frame: solid trailing, dashed leading;\n"

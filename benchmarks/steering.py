@@ -86,13 +86,14 @@ def main() -> None:
     noise = sampler.grid.noise((COUNT, 1, 8, 8), seed=0)
     judge, second = judges()
     found, rows = steer(sampler, noise, judge, chosen.digit, chosen.rounds), []
-    for n in (*SHOWN, chosen.rounds):
+    for n in sorted({*SHOWN, chosen.rounds}):
         moved, x = found[n]
         seen = second(x.float()).argmax(1).tolist()
         share, way = seen.count(chosen.digit), float((moved - noise).norm() / noise.norm())
         print(f"round {n}: the second judge sees {seen}; the noise has moved by {way:.2f} of its length")
         said = "as sampled" if n == 0 else f"after {n} rounds"
-        rows.append((f"{said}: {share} of {COUNT} look like a {chosen.digit} to the second judge", x, 1.0))
+        ink = ((x[:, 0].clamp(-1, 1) + 1) / 2).numpy()
+        rows.append((f"{said}: {share} of {COUNT} look like a {chosen.digit} to the second judge", ink))
     chosen.out.write_bytes(strip(rows))
 
 

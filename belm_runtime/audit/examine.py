@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from belm_runtime.amplification import amplification
-from belm_runtime.audit import facts, faults, inverses, registers
+from belm_runtime.amplification import WAYS, amplification
+from belm_runtime.audit import faults, inverses, registers
 from belm_runtime.audit.asked import Astray, astray
 from belm_runtime.audit.candidates import Candidate, fixed, of_method
 from belm_runtime.audit.match import Match, compare, holding, matches, nearest
@@ -230,6 +230,6 @@ def _paired(report: Report, forms: Forms, subject: Subject, tolerance: float, wa
     report = replace(report, method=own, nearest=own, faults=all_faults, invertible=solvable)
     if not exact:
         return report
-    K = {f"K_{way}": amplification(found.table, way, "frame") for way in facts.WAYS}
-    K |= {f"K_{way}_x": amplification(found.table, way, "x") for way in facts.WAYS}
+    K = {f"K_{way}": amplification(found.table, way, "frame") for way in WAYS}
+    K |= {f"K_{way}_x": amplification(found.table, way, "x") for way in WAYS}
     return replace(report, stability=K)

@@ -20,14 +20,13 @@ from typing import Any
 
 import numpy as np
 
-from belm_runtime.amplification import Direction, companions, growth
+from belm_runtime.amplification import WAYS, companions, growth
 from belm_runtime.audit.relations import Relation
 from belm_runtime.frame import Frame
 from belm_runtime.grid import Grid
 
 #: E_m below this share of its terms is 0: levels in float32 leave 1e-5 where coefficients cancel.
 ZERO = 1e-3
-WAYS: tuple[Direction, Direction] = ("sampling", "inversion")
 _HIGHEST = 10
 #: How far a halving exponent may be from a whole number.
 _SETTLED = 0.3
