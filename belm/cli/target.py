@@ -95,8 +95,8 @@ def subject_of(
     claimed = None if inverse is None else load(inverse)
     if isinstance(found, audit.Subject):
         return found if claimed is None else _with_inverse(found, claimed)
-    preset = _schedule(schedule, None)
-    grid, count = preset.grid(steps, spacing), _required(found, target)
+    count, preset = _required(found, target), _schedule(schedule, None)
+    grid = preset.grid(steps, spacing)
     if count == 2:
         return audit.of_function(
             found, grid, name=name, prediction=prediction, invert=claimed, schedule=preset

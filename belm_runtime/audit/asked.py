@@ -13,10 +13,12 @@ import numpy as np
 from belm_runtime.audit.candidates import Candidate
 from belm_runtime.audit.faults import Fault
 from belm_runtime.audit.probe import Forms
-from belm_runtime.audit.relations import scale
+from belm_runtime.audit.relations import scale, share
 
 #: A result that agrees better than the calls by this factor is right where they are wrong.
 _FAR = 1e-3
+#: A weight above this many tolerances is felt in the result.
+_ENTERS = 10
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,16 @@ def astray(forms: Forms, candidate: Candidate, tolerance: float) -> Astray | Non
     right = replace(forms, Z=states)
 
     def apart(n: int, form: np.ndarray) -> float:
-        return float(np.abs(forms.Z[n] - form).max()) / scale(right, n - 1)
+        return share(forms.Z[n] - form, scale(right, n - 1))
 
     def same(n: int, form: np.ndarray) -> bool:
         return apart(n, form) <= tolerance
 
     calls = max((apart(n, states[n]) for n in range(1, forms.calls)), default=0.0)
+    # A result that not every call enters, x_0 = D of predicted samples, says little about the relations before.
+    entered = np.abs(states[-1][:-1]) > _ENTERS * tolerance * scale(right, forms.calls - 1)[:-1]
+    if not entered.all():
+        return None
     # A weight that is wrong by little leaves both apart by little.
     if not apart(forms.calls, states[-1]) <= min(tolerance, _FAR * calls):
         return None

@@ -214,22 +214,24 @@ def _length(weights: list[float]) -> int:
 
 def _paired(report: Report, forms: Forms, subject: Subject, tolerance: float, wanted: Method | None) -> Report:
     found = registers.compare(forms, subject.grid, subject.prediction, tolerance, wanted)
-    differing = sorted({step for fault in found.faults for step in fault.steps})
-    exact = bool((found.deviations <= tolerance).all())
-    own = Named(
-        str(found.method), str(found.table.frame), "none", True, exact, float(found.deviations.max()), tuple(differing)
-    )
-    if exact:
+    near = found if wanted is None else registers.compare(forms, subject.grid, subject.prediction, tolerance)
+    own, other = _edict(found, tolerance), _edict(near, tolerance)
+    all_faults = (*faults.called_at(forms, subject), *found.faults)
+    report = replace(report, method=own, nearest=other, faults=all_faults)
+    if other.exact:
+        K = {f"K_{way}": amplification(near.table, way, "frame") for way in WAYS}
+        K |= {f"K_{way}_x": amplification(near.table, way, "x") for way in WAYS}
         solvable = (True, "each stage changes one register by a function of the other, so each is undone in turn")
-    elif found.read_elsewhere:
+        return replace(report, invertible=solvable, stability=K)
+    if found.read_elsewhere:
         solvable = (False, "a stage moves a register by the network's output on that same register, which is not known "
                            "on the way back")  # fmt: skip
-    else:
-        solvable = (False, "its stages are not EDICT's; no inverse is known")
-    all_faults = (*faults.called_at(forms, subject), *found.faults)
-    report = replace(report, method=own, nearest=own, faults=all_faults, invertible=solvable)
-    if not exact:
-        return report
-    K = {f"K_{way}": amplification(found.table, way, "frame") for way in WAYS}
-    K |= {f"K_{way}_x": amplification(found.table, way, "x") for way in WAYS}
-    return replace(report, stability=K)
+        return replace(report, invertible=solvable)
+    note = "its stages are not EDICT's: whether they can be undone is not known"
+    return replace(report, notes=(*report.notes, note))
+
+
+def _edict(found: registers.Registers, tolerance: float) -> Named:
+    steps = sorted({step for fault in found.faults for step in fault.steps})
+    exact, worst = bool((found.deviations <= tolerance).all()), float(found.deviations.max())
+    return Named(str(found.method), str(found.table.frame), "none", True, exact, worst, tuple(steps))

@@ -127,7 +127,9 @@ def order_smooth(coarse: InFrame, fine: InFrame, p: int) -> int | None:
 
 
 def invertible(relations: Sequence[Relation], tolerance: float) -> tuple[bool, str]:
-    """Whether each main row can be solved for its oldest state, and why not."""
+    """Whether each row after the start can be solved for the state that is the oldest in most, and why not."""
+    lengths = [row.window[0] for row in relations]
+    k = max(set(lengths), key=lengths.count)
     for row in relations:
         states, slopes = row.window
         if slopes >= states:
@@ -135,8 +137,8 @@ def invertible(relations: Sequence[Relation], tolerance: float) -> tuple[bool, s
                 f"row {row.i} has no state older than its oldest prediction, B_{slopes} = {row.B[slopes - 1]:.6g}: "
                 f"on the way back the network needs x_{row.i + slopes - 1} before it is known"
             )
-        if abs(row.A[states - 1]) <= tolerance:
-            return False, f"row {row.i} has A_{states} = {row.A[states - 1]:.3g}"
+        if abs(row.A[k - 1]) <= tolerance:
+            return False, f"row {row.i} has A_{k} = {row.A[k - 1]:.3g}: x_{row.i + k - 1} does not follow from it"
     return True, f"A_k is not 0 and no prediction belongs to the oldest state, in all {len(relations)} main rows"
 
 

@@ -13,11 +13,14 @@ import numpy as np
 from belm_runtime.audit.candidates import SLOPES, Candidate
 from belm_runtime.audit.match import Match, folded
 from belm_runtime.audit.probe import Forms, place
-from belm_runtime.audit.relations import Relation, difference, expected, residual, scale
+from belm_runtime.audit.relations import Relation, difference, expected, residual, scale, share
 from belm_runtime.audit.relations import columns as columns_of
 from belm_runtime.audit.subject import Subject, Times
 from belm_runtime.errors import InputError
 from belm_runtime.models import mixing
+
+#: A time this near to a whole number is one.
+_WHOLE = 1e-2
 
 
 @dataclass(frozen=True)
@@ -86,23 +89,27 @@ def _row(forms: Forms, match: Match, relation: Relation, subject: Subject, n: in
     """Kind and words of one row's difference; the first that explains it."""
     near, tolerance = match.candidate, match.tolerance
     left, size = residual(forms, near, n), scale(forms, n)
-    if abs(left[-1]) > tolerance * size:
-        if np.abs(folded(left, n)).max() <= tolerance * size:
-            lacking = [j for j in range(1, min(SLOPES, n + 1) + 1) if abs(left[n + 2 - j]) > tolerance * size]
+    if abs(left[-1]) > tolerance * size[-1]:
+        if share(folded(left, n), size) <= tolerance:
+            lacking = [
+                j for j in range(1, min(SLOPES, n + 1) + 1) if abs(left[n + 2 - j]) > tolerance * size[n + 2 - j]
+            ]
             older = " and ".join(f"B_{j}" for j in lacking)
             where = "the weight of the network's output" if lacking == [1] else f"{older}, of the network's outputs"
             return "missing-factor", (
                 f"{left[-1]:.6g} is added as a constant and is missing in {where}: a factor `* noise_pred` was dropped"
             )
+        if words := _alone(near, relation, subject, tolerance):
+            return "missing-factor", words
         return "constant", f"the constant {left[-1]:.6g} is added, which no linear method has"
     names, _ = columns_of(forms, n)
     change = difference(forms, near, n, match.window, tolerance)
     right = expected(near, relation.i, names)
     changed = [c for c in np.flatnonzero(np.abs(change) > tolerance / 10).tolist() if names[c] != "C"]
-    if words := _level(near, relation, subject, forms, n):
-        return "noise-level", words
     if words := _direction(near, relation, subject):
         return "direction", words
+    if words := _level(near, relation, subject):
+        return "noise-level", words
     if words := _swapped(names, right, right + change, changed, tolerance):
         return "swapped", words
     if len(changed) == 1:
@@ -148,7 +155,28 @@ def _direction(near: Candidate, relation: Relation, subject: Subject) -> str:
     return next((words for value, words in what.items() if abs(factor - value) < 1e-4), "")
 
 
-def _level(near: Candidate, relation: Relation, subject: Subject, forms: Forms, n: int) -> str:
+def _alone(near: Candidate, relation: Relation, subject: Subject, tolerance: float) -> str:
+    """For one-step rows x_{i-1} = alpha'·D + sigma'·eps: one of the two levels added without its factor.
+
+    With p = c_D·D + c_eps·eps and x = alpha·D + sigma·eps, D = (c_eps·x - sigma·p)/d and eps = (alpha·p - c_D·x)/d.
+    """
+    i, grid = relation.i, subject.grid
+    if near.window != (1, 1):
+        return ""
+    alpha, sigma = float(grid.alpha[i]), float(grid.sigma[i])
+    c_data, c_noise = map(float, mixing(subject.prediction, alpha, sigma))
+    d = alpha * c_noise - sigma * c_data
+    data, noise = np.array([c_noise, -sigma]), np.array([-c_data, alpha])
+    parts = (("alpha_{i-1}", "x_0", grid.alpha, noise, grid.sigma), ("sigma_{i-1}", "noise_pred", grid.sigma, data,
+             grid.alpha))  # fmt: skip
+    for name, factor, level, kept, weight in parts:
+        wrong = np.array([relation.A[0], relation.B[0], relation.C]) - np.append(weight[i - 1] * kept / d, level[i - 1])
+        if d and np.abs(wrong).max() <= 10 * tolerance * max(1, abs(1 / d)):
+            return f"{name} = {level[i - 1]:.6g} is added as a constant: a factor `* {factor}` was dropped"
+    return ""
+
+
+def _level(near: Candidate, relation: Relation, subject: Subject) -> str:
     """For one-step rows: the noise level that the numbers belong to, if the grid has another.
 
     x_{i-1} = A x_i + B eps with levels (alpha, sigma) at i and (alpha', sigma') at i - 1 has A = alpha'/alpha and
@@ -161,17 +189,17 @@ def _level(near: Candidate, relation: Relation, subject: Subject, forms: Forms, 
     if eps is None:
         return ""
     A, B = eps[0][0], eps[1][0]
-    right = "timestep {t:.4g} where the grid has {own:g}"
-    own = grid.timesteps
-    ends = _time(subject.schedule, A * grid.alpha[i], B + A * grid.sigma[i], grid.alpha, grid.sigma)
-    if ends is not None:
-        return "the step ends at the noise level of " + right.format(t=ends, own=own[i - 1])
-    if A == 0:
-        return ""
-    starts = _time(subject.schedule, grid.alpha[i - 1] / A, (grid.sigma[i - 1] - B) / A, grid.alpha, grid.sigma)
-    if starts is not None and subject.prediction == "epsilon":
-        return "the step starts from the noise level of " + right.format(t=starts, own=own[i])
-    return ""
+    own, found = grid.timesteps, list[tuple[float, str]]()
+    levels = [("ends at", i - 1, A * grid.alpha[i], B + A * grid.sigma[i])]
+    if A != 0:
+        levels.append(("starts from", i, grid.alpha[i - 1] / A, (grid.sigma[i - 1] - B) / A))
+    for does, node, alpha, sigma in levels:
+        if (t := _time(subject.schedule, alpha, sigma, grid.alpha, grid.sigma)) is not None:
+            words = f"{does} the noise level of timestep {t:.4g} where the grid has {own[node]:g}"
+            found.append((abs(t - round(t)), words))
+    # Of v and flow only the distance of two levels enters; whole timesteps are the likelier.
+    likely = [words for off, words in found if off < _WHOLE] or [words for _, words in found]
+    return f"the step {', or '.join(likely)}" if likely else ""
 
 
 def _time(schedule: Times, alpha: float, sigma: float, alphas: np.ndarray, sigmas: np.ndarray) -> float | None:

@@ -142,7 +142,7 @@ def _judged(
         return Inverse(None, left, live, step, words)
     # Rounding is relative to the states, which may be much larger than x_N, to which the results are.
     largest = max(float(call.x.abs().max()) for call in recorded.calls) / _size(recorded.calls[0].x)
-    explained = (amplification or 0.0) * largest * rounding
+    explained = (amplification or 0.0) * largest * rounding if replay.asked else 0.0
     if max(left, live) <= explained or (not np.isfinite(live) and explained > 1):
         words = (
             f"inversion multiplies rounding by up to {amplification or 1:.0e}, which hides whether it is an inverse in "
@@ -160,6 +160,13 @@ def _first_wrong(
     replay: Replay, recorded: Script, sample: Tensor, tolerance: float, rounding: float, left: float
 ) -> tuple[int | None, str]:
     """The first call of the inverse that repeats no call of sampling, in words."""
+    if not replay.asked:
+        returned = (
+            "it returns what sampling saved, states or predictions"
+            if left <= tolerance
+            else "what it returns is not x_N"
+        )
+        return None, f"it never asks the network: {returned}"
     unit = 1.0 if max(abs(c.t) for c in recorded.calls) > 1 else 1e-3
     away = [_gap(call.x, recorded.calls[n].x) / _size(recorded.calls[n].x) for call, n in replay.asked]
     wrong = max([*away, left]) > tolerance
@@ -188,8 +195,6 @@ def _first_wrong(
         return m + 1, f"the network is asked at t = {call.t:g} on a state that sampling never had{made}, {algebra}"
     if left > tolerance:
         return None, "the network is asked as in sampling, but the steps do not lead back to x_N"
-    if not replay.asked:
-        return None, "it never asks the network: it returns what sampling saved, states or predictions"
     return None, "wherever it asks the network it is on a state, and at a time, at which sampling asked"
 
 

@@ -16,7 +16,18 @@ import numpy as np
 
 from belm_runtime.audit.candidates import SLOPES, SOLVER, Candidate, Line, exponential, fixed, lines
 from belm_runtime.audit.probe import Forms
-from belm_runtime.audit.relations import Relation, Window, columns, difference, fitted, residual, scale, window_of
+from belm_runtime.audit.relations import (
+    Relation,
+    Window,
+    columns,
+    determined,
+    difference,
+    fitted,
+    residual,
+    scale,
+    share,
+    window_of,
+)
 from belm_runtime.audit.unlisted import simple, unlisted
 from belm_runtime.errors import InputError
 from belm_runtime.grid import Grid
@@ -49,6 +60,11 @@ class Match:
         return bool((self.deviations <= self.tolerance).all())
 
     @property
+    def worst(self) -> float:
+        """What the worst row leaves."""
+        return float(self.deviations.max())
+
+    @property
     def differing(self) -> list[int]:
         """The steps n = 0 … N - 1 whose row does not hold."""
         return np.flatnonzero(~(self.deviations <= self.tolerance)).tolist()
@@ -77,7 +93,18 @@ def matches(forms: Forms, grid: Grid, prediction: str, tolerance: float) -> list
             free = (compare(forms, c, window, tolerance) for c in unlisted(own, grid, prediction, window[0]))
             # With so many parameters only a run that holds in every row is one.
             known += [replace(match, fitted=True) for match in free if match.exact][:1]
-    return sorted(known, key=lambda match: match._rank)
+    return _simplest_first(sorted(known, key=lambda match: match._rank))
+
+
+def _simplest_first(known: list[Match]) -> list[Match]:
+    """Of exact matches that rounding does not tell apart, as on few steps, the one with the fewest steps k leads."""
+    exact = [match for match in known if match.exact]
+    if not exact:
+        return known
+    least = max(10 * min(match.worst for match in exact), 1e-12)
+    alike = [match for match in exact if match.worst <= least]
+    first = min(alike, key=lambda match: (match.fitted, match.candidate.k, match.candidate.name == SOLVER))
+    return [first, *(match for match in known if match is not first)]
 
 
 def nearest(forms: Forms, known: list[Match]) -> Match:
@@ -106,9 +133,9 @@ def compare(forms: Forms, candidate: Candidate, window: Window, tolerance: float
     values = []
     for n in range(forms.calls):
         left, size = residual(forms, candidate, n), scale(forms, n)
-        plain = float(np.abs(left).max()) / size
+        plain = share(left, size)
         # A row that holds once a constant is read as a prediction's weight is nearer, but does not hold.
-        values.append(plain if plain <= tolerance else max(float(np.abs(folded(left, n)).max()) / size, 2 * tolerance))
+        values.append(plain if plain <= tolerance else max(share(folded(left, n), size), 2 * tolerance))
     return Match(candidate, np.array(values), tolerance, window)
 
 
@@ -116,7 +143,7 @@ def holding(forms: Forms, candidates: Iterable[Candidate], tolerance: float) -> 
     """The first candidate whose rows all hold; the last rows, which tell methods apart, are looked at first."""
     for candidate in candidates:
         rows = range(forms.calls - 1, -1, -1)
-        if all(np.abs(residual(forms, candidate, n)).max() <= tolerance * scale(forms, n) for n in rows):
+        if all(share(residual(forms, candidate, n), scale(forms, n)) <= tolerance for n in rows):
             return compare(forms, candidate, window_of(forms, tolerance), tolerance)
     return None
 
@@ -150,7 +177,7 @@ def _of_oldest(own: list[Relation], line: Line) -> list[float]:
     """Values by the weight A_k, which faults in the slopes do not touch."""
     first, second = map(float, line.values)
     k, found = line.low.k, []
-    for row in own[k - 1 :]:
+    for row in determined(own, k):
         low, high = line.low.A[row.i - 1, k - 1], line.high.A[row.i - 1, k - 1]
         if high != low:
             found.append(first + (row.A[k - 1] - low) / (high - low) * (second - first))

@@ -38,7 +38,7 @@ def measured(report: Report, match: Match, relations: list[Relation], subject: S
     if not alike:
         note = "the relations are not alike: the order is that of the worst of them, which need not be the method's"
         report = replace(report, notes=(*report.notes, note))
-    solvable = facts.invertible(main, tolerance)
+    solvable = facts.invertible(relations[match.candidate.k - 1 :], tolerance)
     states = max(row.window[0] for row in main)
     rows = facts.best_frame(main, subject.grid, subject.prediction, match.candidate.frame, states)
     if rows is None:

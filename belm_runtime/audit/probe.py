@@ -25,6 +25,8 @@ from belm_runtime.errors import InputError
 PIXELS = torch.tensor([[[1.0, -2.0], [0.5, 3.0]]], dtype=torch.float64)
 #: Smaller probes, for samplers that clip large values.
 SIZES = (1.0, 2.0**-10)
+#: Departures from linearity below this may be rounding in float16 or bfloat16.
+_HALF = 0.03
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,10 @@ def probe(subject: Subject, tolerance: float = 1e-5) -> Forms:
             forms.Z[-1] *= subject.finish
             return Forms(forms.Z, forms.times, size, clipped, forms.rounding)
         clipped = where if clipped is None else clipped
+    half = "; rounding in half precision looks so too: try tolerance = 0.01" if forms.rounding < _HALF else ""
     raise NotLinearError(
         f"{subject.name} is not linear in its states and the network's outputs, pixel by pixel: "
-        f"{place(clipped, count)}, even for values of size {SIZES[-1]:g}"
+        f"{place(clipped, count)}, by {forms.rounding:.1g} of the answer even for values of size {SIZES[-1]:g}{half}"
     )
 
 

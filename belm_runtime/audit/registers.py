@@ -89,7 +89,8 @@ def _with(forms: Forms, method: Method, grid: Grid, prediction: str, tolerance: 
                                 f"eps({other}) stands for eps({wanted})"))  # fmt: skip
             return right
         kind, words = _changed(forms, call, wanted, registers, right, size, tolerance)
-        faults.append(Fault(kind, (step if call < forms.calls else step - 1,), words))
+        # What the first call of a step is given was made in the step before.
+        faults.append(Fault(kind, (max((call + 1) // 2, 1),), words))
         return seen
 
     _walk(forms, table, prediction, look)

@@ -23,6 +23,8 @@ from belm_runtime.audit.probe import Forms
 Window = tuple[int, int]
 #: Directions of weights that a row shows at less than this share of its largest are not read off it.
 _DETERMINED = 1e-3
+#: Rounding times this is felt beside a tolerance of 1e-5, tenfold.
+_FELT = 1e6
 #: All windows, the smallest first.
 WINDOWS = sorted(((s, m) for s in range(1, STATES + 1) for m in range(1, SLOPES + 1)), key=lambda w: (sum(w), w[0]))
 
@@ -71,9 +73,20 @@ def expected(candidate: Candidate, i: int, names: list[str]) -> np.ndarray:
     return np.array([row[name] for name in names])
 
 
-def scale(forms: Forms, n: int) -> float:
-    """The size that deviations at step n are measured by."""
-    return max(1.0, float(np.abs(forms.Z[n + 1]).max()))
+def scale(forms: Forms, n: int) -> np.ndarray:
+    """The sizes that the coordinates of a deviation at step n are measured by: of one coordinate in the states near.
+
+    Entries of a batch are rounded by themselves, so where x_N enters with 2e4 a prediction that enters with 1 is not
+    blurred by that; but intermediate results of a step may be as large, which rounding of 1e-7 makes felt.
+    """
+    near = np.abs(forms.Z[max(n + 1 - STATES, 0) : n + 2])
+    felt = min(1.0, _FELT * forms.rounding) * near.max()
+    return np.maximum(near.max(0), max(1.0, felt))
+
+
+def share(left: np.ndarray, size: np.ndarray) -> float:
+    """The largest coordinate of what is left, each relative to its size."""
+    return float((np.abs(left) / size).max())
 
 
 def window_of(forms: Forms, tolerance: float) -> Window:
@@ -105,7 +118,7 @@ def recover(forms: Forms, window: Window, near: Candidate, tolerance: float) -> 
         if not _explains(forms, n, deviation, near, tolerance):
             coefficients, _ = _smallest(forms, n, window, tolerance)
         coefficients = _measured(table, forms.Z[n + 1], coefficients)
-        left = float(np.abs(forms.Z[n + 1] - table @ coefficients).max()) / scale(forms, n)
+        left = share(forms.Z[n + 1] - table @ coefficients, scale(forms, n))
         found.append(_relation(forms.calls - n, names, coefficients, left, tolerance))
     return found
 
@@ -146,8 +159,8 @@ def difference(forms: Forms, near: Candidate, n: int, window: Window, tolerance:
     pairs = list(combinations(likely, 2))
 
     def solved(sets: Sequence[Sequence[int]]) -> Iterator[np.ndarray]:
-        parts = np.stack([table[:, list(chosen)] for chosen in sets])
-        for chosen, weights in zip(sets, np.linalg.pinv(parts) @ left, strict=True):
+        parts = np.stack([table[:, list(chosen)] / size[:, None] for chosen in sets])
+        for chosen, weights in zip(sets, np.linalg.pinv(parts) @ (left / size), strict=True):
             change = np.zeros(count)
             change[list(chosen)] = weights
             yield change
@@ -162,10 +175,10 @@ def difference(forms: Forms, near: Candidate, n: int, window: Window, tolerance:
             yield list(solved([[c for c in order if _within(names[c], block)]]))
 
     for tried in groups():
-        lefts = [float(np.abs(left - table @ change).max()) for change in tried]
-        if lefts and min(lefts) <= tolerance * size:
+        lefts = [share(left - table @ change, size) for change in tried]
+        if lefts and min(lefts) <= tolerance:
             # A small difference is within the tolerance of many changes, but of one only down to rounding.
-            enough = max(10 * min(lefts), 1e-9 * size)
+            enough = max(10 * min(lefts), 1e-9)
             return next(change for change, rest in zip(tried, lefts, strict=True) if rest <= enough)
     return next(solved([order]))
 
@@ -182,17 +195,23 @@ def _within(name: str, window: Window) -> bool:
 
 def _explains(forms: Forms, n: int, change: np.ndarray, near: Candidate, tolerance: float) -> bool:
     _, table = columns(forms, n)
-    return bool(np.abs(residual(forms, near, n) - table @ change).max() <= tolerance * scale(forms, n))
+    return share(residual(forms, near, n) - table @ change, scale(forms, n)) <= tolerance
 
 
 def _fit(forms: Forms, n: int, window: Window) -> tuple[np.ndarray, float]:
     """The weights of a window and what they leave, relative."""
     names, table = columns(forms, n)
     inside = [c for c, name in enumerate(names) if _within(name, window)]
-    solved, *_ = np.linalg.lstsq(table[:, inside], forms.Z[n + 1], rcond=None)
+    size = scale(forms, n)
+    solved, *_ = np.linalg.lstsq(table[:, inside] / size[:, None], forms.Z[n + 1] / size, rcond=None)
     weights = np.zeros(len(names))
     weights[inside] = solved
-    return weights, float(np.abs(forms.Z[n + 1] - table @ weights).max()) / scale(forms, n)
+    return weights, share(forms.Z[n + 1] - table @ weights, size)
+
+
+def determined(own: Sequence[Relation], k: int) -> list[Relation]:
+    """The rows after the first k - 1 that have no more weights than coordinates, x_N, p_0 … p_n and 1, of rows N … 1."""
+    return [row for n, row in enumerate(own) if n >= max(k - 1, sum(row.window) - 2)]
 
 
 def _smallest(forms: Forms, n: int, window: Window, tolerance: float) -> tuple[np.ndarray, float]:

@@ -142,6 +142,7 @@ def of_step(step: Callable[..., Any], grid: Grid, *, name: str = "step", schedul
 
 
 def of_sampler(sampler: Sampler) -> Subject:
-    """A subject from a sampler of this package, with its inverse where the method has one."""
-    invert = sampler.invert if sampler.method.has_inverse else None
+    """A subject from a sampler of this package, with its inverse where the method has one and the grid k steps."""
+    enough = bool(sampler.method.stages) or sampler.grid.steps >= sampler.method.k
+    invert = sampler.invert if sampler.method.has_inverse and enough else None
     return Subject(str(sampler.method), sampler.sample, sampler.grid, sampler.prediction, invert)

@@ -18,7 +18,7 @@ import numpy as np
 
 from belm_runtime import methods
 from belm_runtime.audit.candidates import Candidate, variants
-from belm_runtime.audit.relations import Relation
+from belm_runtime.audit.relations import Relation, determined
 from belm_runtime.errors import InputError
 from belm_runtime.frame import Frame
 from belm_runtime.grid import Grid
@@ -39,7 +39,7 @@ def unlisted(own: Sequence[Relation], grid: Grid, prediction: str, k: int) -> It
     """
     for name in ("flow", "noise", "data") if 2 <= k <= 5 else ():
         with np.errstate(all="ignore"):
-            a, m = _weights(own[k - 1 :], grid, prediction, Frame.parse(name), k)
+            a, m = _weights(determined(own, k), grid, prediction, Frame.parse(name), k)
         values = {f"a{j}": simple(a[:, j - 1]) for j in range(2, k + 1)}
         for method in _members(k, ("weights", values), ("damped", {"m": simple(m)})):
             yield from variants(method, grid, prediction, (name,))
