@@ -38,7 +38,8 @@ STEPS = (10, 20, 50, 100)
 #: The resolution of R_N.
 _PARTS = 1000
 _GRANTED = {
-    "power": "T·u^p increases with u for p > 0", "floored": "T·u^p increases with u for p > 0",
+    "power": "T·u^p increases with u for p > 0",
+    "floored": "T·u^p increases with u for p > 0",
     "karras": "(c + d·u)^rho increases with u for c, d, rho > 0",
     "logsnr": "exp increases",
     **dict.fromkeys(("leading", "trailing", "linspace"), "whole timesteps, one a node, increase"),
