@@ -210,7 +210,7 @@ def _fit(forms: Forms, n: int, window: Window) -> tuple[np.ndarray, float]:
 
 
 def determined(own: Sequence[Relation], k: int) -> list[Relation]:
-    """The rows after the first k - 1 that have no more weights than coordinates, x_N, p_0 … p_n and 1, of rows N … 1."""
+    """Of rows N … 1 those after the first k - 1 with no more weights than coordinates: x_N, p_0 … p_n and 1."""
     return [row for n, row in enumerate(own) if n >= max(k - 1, sum(row.window) - 2)]
 
 
