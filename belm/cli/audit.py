@@ -15,6 +15,7 @@ from belm.cli.files import write_text
 from belm.cli.options import Spacing, one_of
 from belm.cli.progress import spinner
 from belm.cli.target import read_settings, subject_of
+from belm_runtime.errors import InputError
 
 _FORMATS = ("text", "json", "html")
 
@@ -39,11 +40,12 @@ def audit(
     schedule: Annotated[
         str | None, typer.Option("--schedule", help="sd15, ddpm, cosine, flow; default the scheduler's own.")
     ] = None,
-    steps: Annotated[int, typer.Option("--steps", help="The number of steps N.")] = 10,
+    steps: Annotated[int | None, typer.Option("--steps", help="The number of steps N; default 10.")] = None,
     spacing: Spacing = None,
     prediction: Annotated[
-        str, typer.Option("--prediction", help="What a function takes the output for: epsilon, v, sample, flow.")
-    ] = "epsilon",
+        str | None,
+        typer.Option("--prediction", help="What a function takes the output for: v, sample, flow; default epsilon."),
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of the scheduler; repeatable.")
     ] = None,
@@ -62,7 +64,10 @@ def audit(
     from belm_runtime.audit import audit as examine
     from belm_runtime.models import PREDICTIONS
 
-    one_of("prediction", prediction, PREDICTIONS)
+    if prediction is not None:
+        one_of("prediction", prediction, PREDICTIONS)
+    if frame is not None and expect is None:
+        raise InputError(f"--frame {frame} is of the expected method: give --expect as well")
     # What a sampler prints is no part of the report.
     with redirect_stdout(sys.stderr):
         subject = subject_of(target, inverse, schedule, steps, spacing, prediction, read_settings(settings or []))

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from belm_runtime.audit import Subject
     from belm_runtime.schedule import Schedule
 
+#: The number of steps where none is said.
+_STEPS = 10
 #: The presets in the settings of diffusers' schedulers.
 _SETTINGS: dict[str, dict[str, Any]] = {
     "sd15": {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1},
@@ -70,13 +72,16 @@ def read_settings(pairs: Sequence[str]) -> dict[str, Any]:
 
 
 def subject_of(
-    target: str, inverse: str | None, schedule: str | None, steps: int, spacing: str | None, prediction: str,
-    settings: Mapping[str, Any],
+    target: str, inverse: str | None, schedule: str | None, steps: int | None, spacing: str | None,
+    prediction: str | None, settings: Mapping[str, Any],
 ) -> Subject:  # fmt: skip
     """What an audit runs: a scheduler, run(model, x), step(output, t, x), a Subject, or a function that makes one.
 
+    What is None takes its default: 10 steps, and for functions epsilon.
+
     Raises:
-        InputError: something else, or something that cannot be made or has no noise levels.
+        InputError: something else, or something that cannot be made or has no noise levels; an option that would say
+            nothing to it.
     """
     from belm_runtime import audit
     from belm_runtime.audit.subject import attempted
@@ -85,18 +90,28 @@ def subject_of(
     # What stands for a class whose dependency is missing fails when it is looked at.
     found = attempted(target, lambda: _made(loaded, schedule, spacing, settings))
     name = target.partition(":")[2]
+    made_here = isinstance(loaded, type) and audit.is_scheduler(found)
+    if settings and not made_here:
+        raise InputError(f"--set {next(iter(settings))}=… is for scheduler classes; {target} is none")
     if audit.is_scheduler(found):
+        if prediction is not None:
+            raise InputError(f"--prediction {prediction} is for functions; {target} has a prediction_type of its own")
+        if schedule is not None and spacing is None and not made_here:
+            raise InputError(f"{target} has a schedule: --schedule {schedule} says nothing to it without --spacing")
+        steps = _STEPS if steps is None else steps
         expected = None if spacing is None else _schedule(schedule, found).grid(steps, spacing)
         backwards = None if inverse is None else _turned(load(inverse), found, inverse)
         make = partial(audit.of_scheduler, found, steps, name=name, expected=expected, inverse=backwards)
         return attempted(name, make)
-    if settings:
-        raise InputError(f"--set {next(iter(settings))}=… is for schedulers; {target} is none")
     claimed = None if inverse is None else load(inverse)
     if isinstance(found, audit.Subject):
+        given = {"schedule": schedule, "steps": steps, "spacing": spacing, "prediction": prediction}
+        for option, value in given.items():
+            if value is not None:
+                raise InputError(f"--{option} {value} is for schedulers and functions; {target} is a Subject")
         return found if claimed is None else _with_inverse(found, claimed)
     count, preset = _required(found, target), _schedule(schedule, None)
-    grid = preset.grid(steps, spacing)
+    grid, prediction = preset.grid(_STEPS if steps is None else steps, spacing), prediction or "epsilon"
     if count == 2:
         return audit.of_function(
             found, grid, name=name, prediction=prediction, invert=claimed, schedule=preset

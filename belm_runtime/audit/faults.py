@@ -133,7 +133,7 @@ def _one(name: str, right: float, found: float) -> str:
         return f"{words}: its sign is reversed"
     if abs(ratio - 1) < 0.01:
         return f"{words}: off by {ratio - 1:+.2g} of it"
-    return f"{words}: {ratio:.4g} times too {'large' if abs(ratio) > 1 else 'small'}"
+    return f"{words}: {ratio:.4g} times as much"
 
 
 def _swapped(names: list[str], right: np.ndarray, found: np.ndarray, changed: list[int], tolerance: float) -> str:
@@ -191,15 +191,28 @@ def _level(near: Candidate, relation: Relation, subject: Subject) -> str:
     A, B = eps[0][0], eps[1][0]
     own, found = grid.timesteps, list[tuple[float, str]]()
     levels = [("ends at", i - 1, A * grid.alpha[i], B + A * grid.sigma[i])]
-    if A != 0:
-        levels.append(("starts from", i, grid.alpha[i - 1] / A, (grid.sigma[i - 1] - B) / A))
+    if (start := _start(relation, subject.prediction, grid.alpha[i - 1], grid.sigma[i - 1])) is not None:
+        levels.append(("starts from", i, *start))
+    unit = 1.0 if own[-1] > 1 else 1e-3
     for does, node, alpha, sigma in levels:
         if (t := _time(subject.schedule, alpha, sigma, grid.alpha, grid.sigma)) is not None:
             words = f"{does} the noise level of timestep {t:.4g} where the grid has {own[node]:g}"
-            found.append((abs(t - round(t)), words))
+            found.append((abs(t / unit - round(t / unit)), words))
     # Of v and flow only the distance of two levels enters; whole timesteps are the likelier.
     likely = [words for off, words in found if off < _WHOLE] or [words for _, words in found]
     return f"the step {', or '.join(likely)}" if likely else ""
+
+
+def _start(relation: Relation, prediction: str, alpha: float, sigma: float) -> tuple[float, float] | None:
+    """The levels (a, s) that a one-step row to (alpha, sigma) starts from, if it reads its prediction at them too."""
+    A, B = float(relation.A[0]), float(relation.B[0])
+    if prediction == "v":
+        return alpha * A + sigma * B, sigma * A - alpha * B
+    if A == 0:
+        return None
+    if prediction == "flow":
+        return (alpha + B) / A, (sigma - B) / A
+    return (alpha / A, (sigma - B) / A) if prediction == "epsilon" else ((alpha - B) / A, sigma / A)
 
 
 def _time(schedule: Times, alpha: float, sigma: float, alphas: np.ndarray, sigmas: np.ndarray) -> float | None:

@@ -161,12 +161,8 @@ def _first_wrong(
 ) -> tuple[int | None, str]:
     """The first call of the inverse that repeats no call of sampling, in words."""
     if not replay.asked:
-        returned = (
-            "it returns what sampling saved, states or predictions"
-            if left <= tolerance
-            else "what it returns is not x_N"
-        )
-        return None, f"it never asks the network: {returned}"
+        returned = "what sampling saved, states or predictions" if left <= tolerance else "what is not x_N"
+        return None, f"it never asks the network: it returns {returned}"
     unit = 1.0 if max(abs(c.t) for c in recorded.calls) > 1 else 1e-3
     away = [_gap(call.x, recorded.calls[n].x) / _size(recorded.calls[n].x) for call, n in replay.asked]
     wrong = max([*away, left]) > tolerance

@@ -93,17 +93,17 @@ def matches(forms: Forms, grid: Grid, prediction: str, tolerance: float) -> list
             free = (compare(forms, c, window, tolerance) for c in unlisted(own, grid, prediction, window[0]))
             # With so many parameters only a run that holds in every row is one.
             known += [replace(match, fitted=True) for match in free if match.exact][:1]
-    return _simplest_first(sorted(known, key=lambda match: match._rank))
+    return _simplest_first(sorted(known, key=lambda match: match._rank), forms.rounding)
 
 
-def _simplest_first(known: list[Match]) -> list[Match]:
-    """Of exact matches that rounding does not tell apart, as on few steps, the one with the fewest steps k leads."""
+def _simplest_first(known: list[Match], rounding: float) -> list[Match]:
+    """Of exact matches that rounding does not tell apart, as on few steps, ddim leads, else the fewest steps k."""
     exact = [match for match in known if match.exact]
     if not exact:
         return known
-    least = max(10 * min(match.worst for match in exact), 1e-12)
+    least = max(10 * min(match.worst for match in exact), 10 * rounding)
     alike = [match for match in exact if match.worst <= least]
-    first = min(alike, key=lambda match: (match.fitted, match.candidate.k, match.candidate.name == SOLVER))
+    first = min(alike, key=lambda match: (match.candidate.name != "ddim", match.fitted, match.candidate.k))
     return [first, *(match for match in known if match is not first)]
 
 
