@@ -12,9 +12,11 @@ In the data frame the last step to clean data, sigma_0 = 0, does not exist; Eule
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 
@@ -86,7 +88,7 @@ class Line:
     parameter: str
     values: tuple[Fraction, Fraction]
 
-    def member(self, value: Fraction, grid: Grid, prediction: str) -> Candidate:
+    def member(self, value: Fraction) -> Candidate:
         """The member with that value.
 
         Raises:
@@ -95,7 +97,10 @@ class Line:
         method = methods.make(self.family, **self.whole, **{self.parameter: value})
         if self.low.method is not None and self.low.method.exponential:
             method = methods.exponential(method)
-        return of_method(method, grid, prediction, self.low.frame, self.low.start)
+        first, second = self.values
+        share = float((value - first) / (second - first))
+        A, B = (low + share * (high - low) for low, high in ((self.low.A, self.high.A), (self.low.B, self.high.B)))
+        return replace(self.low, name=str(method), method=method, A=A, B=B)
 
 
 def of_method(method: Method | str, grid: Grid, prediction: str, frame: Frame | str | None = None,
@@ -130,29 +135,40 @@ def solver(grid: Grid, prediction: str) -> Candidate:
     return _candidate(SOLVER, None, own, grid, prediction, open_end)
 
 
-def fixed(grid: Grid, prediction: str) -> Iterator[Candidate]:
-    """All candidates without a free parameter, ddim first; no exponential variants."""
-    for method in _members():
-        if not _free(method):
-            yield from variants(method, grid, prediction)
-    try:
-        with np.errstate(all="ignore"):
-            other = solver(grid, prediction)
-    except InputError:
-        return
-    if _finite(other):
-        yield other
+@lru_cache(maxsize=4)
+def fixed(grid: Grid, prediction: str) -> tuple[Candidate, ...]:
+    """All candidates without a free parameter, ddim first; no exponential variants, and none that repeats another."""
+    found = [c for method in _members() if not _free(method) for c in variants(method, grid, prediction)]
+    with suppress(InputError), np.errstate(all="ignore"):
+        found += [other for other in [solver(grid, prediction)] if _finite(other)]
+    return _unlike(found)
 
 
-def exponential(grid: Grid, prediction: str) -> Iterator[Candidate]:
+@lru_cache(maxsize=4)
+def exponential(grid: Grid, prediction: str) -> tuple[Candidate, ...]:
     """The exponential variants of the methods without a free parameter; with one slope they are the methods."""
-    for method in _members():
-        if not _free(method) and method.k > 2:
-            yield from variants(methods.exponential(method), grid, prediction)
+    members = [methods.exponential(method) for method in _members() if not _free(method) and method.k > 2]
+    return _unlike([c for method in members for c in variants(method, grid, prediction)], fixed(grid, prediction))
 
 
-def lines(grid: Grid, prediction: str) -> Iterator[Line]:
+def _unlike(candidates: Sequence[Candidate], before: Sequence[Candidate] = ()) -> tuple[Candidate, ...]:
+    """Candidates without those that repeat an earlier one, as starting steps alone do on a short grid."""
+    kept, known = list[Candidate](), [np.append(c.A, c.B) for c in before]
+    for c in candidates:
+        weights = np.append(c.A, c.B)
+        if not known or (np.abs(np.stack(known) - weights) > 1e-9 * (1 + np.abs(weights))).any(1).all():
+            kept.append(c)
+            known.append(weights)
+    return tuple(kept)
+
+
+@lru_cache(maxsize=4)
+def lines(grid: Grid, prediction: str) -> tuple[Line, ...]:
     """All families with a free parameter, the exponential variants last."""
+    return tuple(_lines(grid, prediction))
+
+
+def _lines(grid: Grid, prediction: str) -> Iterator[Line]:
     half, one = Fraction(1, 2), Fraction(1)
     pairs = [(low, free) for low in _members(half) if (free := _free(low))]
     for variant in (False, True):

@@ -168,7 +168,7 @@ def _fitted(forms: Forms, grid: Grid, prediction: str, window: Window) -> Iterat
             if value is None:
                 continue
             try:
-                yield line.member(value, grid, prediction)
+                yield line.member(value)
             except InputError:
                 continue
 

@@ -158,29 +158,32 @@ def difference(forms: Forms, near: Candidate, n: int, window: Window, tolerance:
     likely = [c for c in order if n >= sum(both) or _within(names[c], both)]
     pairs = list(combinations(likely, 2))
 
-    def solved(sets: Sequence[Sequence[int]]) -> Iterator[np.ndarray]:
-        parts = np.stack([table[:, list(chosen)] / size[:, None] for chosen in sets])
-        for chosen, weights in zip(sets, np.linalg.pinv(parts) @ (left / size), strict=True):
-            change = np.zeros(count)
-            change[list(chosen)] = weights
-            yield change
+    scaled, rest = table / size[:, None], left / size
 
-    def groups() -> Iterator[list[np.ndarray]]:
-        yield [np.zeros(count)]
-        yield list(solved([[c] for c in likely]))
-        yield [_swap(right, p, q) for p, q in pairs if right[p] * right[q] != 0 and names[p][0] == names[q][0]]
+    def tried(changes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return changes, np.abs(rest - changes @ scaled.T).max(1, initial=0.0)
+
+    def solved(sets: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
+        chosen = np.array(sets)
+        changes = np.zeros((len(sets), count))
+        np.put_along_axis(changes, chosen, np.linalg.pinv(scaled[:, chosen].transpose(1, 0, 2)) @ rest, 1)
+        return tried(changes)
+
+    def groups() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        yield tried(np.zeros((1, count)))
+        yield solved([[c] for c in likely])
+        swaps = [_swap(right, p, q) for p, q in pairs if right[p] * right[q] != 0 and names[p][0] == names[q][0]]
+        yield tried(np.array(swaps).reshape(-1, count))
         if determined:
-            yield list(solved(pairs))
+            yield solved(pairs)
         for block in (window, both):
-            yield list(solved([[c for c in order if _within(names[c], block)]]))
+            yield solved([[c for c in order if _within(names[c], block)]])
 
-    for tried in groups():
-        lefts = [share(left - table @ change, size) for change in tried]
-        if lefts and min(lefts) <= tolerance:
+    for changes, lefts in groups():
+        if len(lefts) and lefts.min() <= tolerance:
             # A small difference is within the tolerance of many changes, but of one only down to rounding.
-            enough = max(10 * min(lefts), 1e-9)
-            return next(change for change, rest in zip(tried, lefts, strict=True) if rest <= enough)
-    return next(solved([order]))
+            return np.asarray(changes[int((lefts <= max(10 * lefts.min(), 1e-9)).argmax())])
+    return np.asarray(solved([order])[0][0])
 
 
 def _swap(right: np.ndarray, p: int, q: int) -> np.ndarray:
