@@ -139,10 +139,15 @@ def invertible(relations: Sequence[Relation], tolerance: float) -> tuple[bool, s
             )
         if abs(row.A[k - 1]) <= tolerance:
             return False, f"row {row.i} has A_{k} = {row.A[k - 1]:.3g}: x_{row.i + k - 1} does not follow from it"
+    return solvable(relations)
+
+
+def solvable(relations: Sequence[Relation]) -> tuple[bool, str]:
+    """The words for rows that can all be solved for their oldest state."""
     return True, f"A_k is not 0 and no prediction belongs to the oldest state, in all {len(relations)} main rows"
 
 
-def stability(rows: InFrame, relations: Sequence[Relation], solvable: bool) -> dict[str, Any]:
+def stability(rows: InFrame, relations: Sequence[Relation], inverse: bool) -> dict[str, Any]:
     """K in both directions; None for an inversion that does not exist.
 
     Three ways to hold what does not matter: ``K_sampling`` and ``K_inversion`` with the slopes of the frame held fixed,
@@ -152,7 +157,7 @@ def stability(rows: InFrame, relations: Sequence[Relation], solvable: bool) -> d
     Args:
         rows: main rows in the frame.
         relations: the same rows as they were recovered.
-        solvable: whether they can be inverted.
+        inverse: whether they can be inverted.
     """
     w, k = rows.w, rows.a.shape[1]
     near = np.minimum(rows.nodes[:, None] + np.arange(k), len(w) - 1)
@@ -163,7 +168,7 @@ def stability(rows: InFrame, relations: Sequence[Relation], solvable: bool) -> d
     for name, weights in (("", rows.a), ("_x", in_x), ("_outputs", held)):
         matrices = companions(weights)
         for way in WAYS:
-            exists = np.isfinite(matrices).all() and (way == "sampling" or solvable)
+            exists = np.isfinite(matrices).all() and (way == "sampling" or inverse)
             largest = growth(matrices, way).max(initial=1.0) if exists else np.nan
             found[f"K_{way}{name}"] = max(1.0, float(largest)) if np.isfinite(largest) else None
     return found

@@ -38,7 +38,9 @@ def measured(report: Report, match: Match, relations: list[Relation], subject: S
     if not alike:
         note = "the relations are not alike: the order is that of the worst of them, which need not be the method's"
         report = replace(report, notes=(*report.notes, note))
-    solvable = facts.invertible(relations[match.candidate.k - 1 :], tolerance)
+    later = relations[match.candidate.k - 1 :]
+    # Of a method of the catalogue it is known, though a weight may be too small to be seen.
+    solvable = facts.solvable(later) if _invertible(match, subject) else facts.invertible(later, tolerance)
     states = max(row.window[0] for row in main)
     rows = facts.best_frame(main, subject.grid, subject.prediction, match.candidate.frame, states)
     if rows is None:
@@ -49,6 +51,12 @@ def measured(report: Report, match: Match, relations: list[Relation], subject: S
     if alike and p >= 0 and not (match.exact and match.candidate.method is not None):
         found["on_smooth_grids"] = _smooth(subject, p, rows.frame, match, tolerance)
     return replace(report, order=found, invertible=solvable, stability=facts.stability(rows, main, solvable[0]))
+
+
+def _invertible(match: Match, subject: Subject) -> bool:
+    """Whether it is a method of the catalogue that is invertible, and no last step stands in for one of its own."""
+    method, stands_in = match.candidate.method, match.candidate.frame.q is None and subject.grid.sigma[0] == 0
+    return match.exact and method is not None and method.has_inverse and not stands_in
 
 
 def _main(relations: list[Relation], match: Match) -> list[Relation]:

@@ -165,3 +165,10 @@ def test_half_precision_is_named(dtype: torch.dtype) -> None:
     report = audit(of_function(halved, schedule.grid(10)))
     assert report.failure is not None
     assert report.failure.endswith("rounding in half precision looks so too: try tolerance = 0.01")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_weight_too_small_to_be_seen_is_known_of_a_method() -> None:
+    """On the cosine schedule's longest step a_3 of belm:k=3 is 1e-16."""
+    report = audit(of_sampler(Sampler("belm:k=3", Schedule.preset("cosine").grid(10, "trailing"))))
+    assert report.method is not None and report.method.exact and report.invertible is not None and report.invertible[0]
