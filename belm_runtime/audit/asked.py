@@ -6,14 +6,19 @@ result of a run is the method's and what a call is given is not, the relation is
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 
-from belm_runtime.audit.candidates import Candidate
+from belm_runtime.audit.candidates import Candidate, lines
 from belm_runtime.audit.faults import Fault
 from belm_runtime.audit.probe import Forms
 from belm_runtime.audit.relations import scale, share
+from belm_runtime.audit.secant import secant
+from belm_runtime.audit.unlisted import simple
+from belm_runtime.grid import Grid
 
 #: A result that agrees better than the calls by this factor is right where they are wrong.
 _FAR = 1e-3
@@ -73,6 +78,14 @@ def astray(forms: Forms, candidate: Candidate, tolerance: float) -> Astray | Non
         found.setdefault(key, ([], words))[0].append(n + 1)
     faults = tuple(Fault("state", tuple(steps), words) for steps, words in found.values())
     return Astray(right, faults, lost) if faults else None
+
+
+def members(forms: Forms, grid: Grid, prediction: str) -> Iterator[Candidate]:
+    """Members with the parameter that the result asks for, whatever the calls were given."""
+    for line in lines(grid, prediction):
+        value = simple([secant(lambda p, line=line: _states(forms, line.member(Fraction(p)))[-1] - forms.Z[-1])])  # type: ignore[misc]
+        if value is not None:
+            yield line.member(value)
 
 
 def _states(forms: Forms, candidate: Candidate) -> np.ndarray:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from belm_runtime.amplification import WAYS, amplification
 from belm_runtime.audit import faults, inverses, registers
-from belm_runtime.audit.asked import Astray, astray
+from belm_runtime.audit.asked import Astray, astray, members
 from belm_runtime.audit.candidates import Candidate, fixed, of_method
 from belm_runtime.audit.match import Match, compare, holding, matches, nearest
 from belm_runtime.audit.measure import measured
@@ -113,7 +114,7 @@ def _single(report: Report, forms: Forms, subject: Subject, tolerance: float, wa
     if not best.exact and (other := _otherwise(forms, subject, wanted, tolerance)):
         best, forms, subject, fault = other
         found.append(fault)
-    elif not best.exact and (wrong := _astray(forms, known, wanted, tolerance)):
+    elif not best.exact and (wrong := _astray(forms, subject, known, wanted, tolerance)):
         best, forms, lost = wrong[0], wrong[1].forms, wrong[1].lost
         found += wrong[1].faults
     if best.exact and best.candidate.method:
@@ -139,10 +140,11 @@ def _otherwise(
 
 
 def _astray(
-    forms: Forms, known: list[Match], wanted: Candidate | None, tolerance: float
+    forms: Forms, subject: Subject, known: list[Match], wanted: Candidate | None, tolerance: float
 ) -> tuple[Match, Astray] | None:  # fmt: skip
     """The first method that gives the result of the run, though its calls are given other states."""
-    for candidate in [match.candidate for match in known] if wanted is None else [wanted]:
+    tried: Iterable[Candidate] = [wanted] if wanted else [match.candidate for match in known]
+    for candidate in tried if wanted else chain(tried, members(forms, subject.grid, subject.prediction)):
         if (found := astray(forms, candidate, tolerance)) is not None:
             return compare(found.forms, candidate, window_of(found.forms, tolerance), tolerance), found
     return None

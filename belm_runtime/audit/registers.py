@@ -16,6 +16,7 @@ import numpy as np
 from belm_runtime import methods
 from belm_runtime.audit.faults import Fault
 from belm_runtime.audit.probe import Forms
+from belm_runtime.audit.secant import secant
 from belm_runtime.audit.unlisted import simple
 from belm_runtime.grid import Grid
 from belm_runtime.methods import Method
@@ -120,7 +121,7 @@ def _walk(forms: Forms, table: StageTable, prediction: str, look: Look) -> None:
 
 
 def _fitted(forms: Forms, grid: Grid, prediction: str, call: int) -> Fraction:
-    """The p that what a call is given asks for: a secant in p."""
+    """The p that what a call is given asks for."""
 
     def seen(p: float) -> np.ndarray:
         found: list[np.ndarray] = []
@@ -134,16 +135,7 @@ def _fitted(forms: Forms, grid: Grid, prediction: str, call: int) -> Fraction:
         _walk(forms, made, prediction, look)
         return found[call]
 
-    p, q = 1.0, 0.5
-    for _ in range(40):
-        here, there = seen(p) - forms.Z[call], seen(q) - forms.Z[call]
-        slope = (here - there) / (p - q)
-        if (size := float(slope @ slope)) == 0 or not np.isfinite(size):
-            break
-        better = float(np.clip(p - float(here @ slope) / size, 1e-3, 1.0))
-        if abs(better - p) < 1e-12:
-            break
-        p, q = better, p
+    p = secant(lambda p: seen(p) - forms.Z[call])
     return simple([p]) or Fraction(p)
 
 

@@ -218,7 +218,14 @@ def test_a_factor_dropped_in_edict() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "back", "lost"), [("o-belm", 1, True), ("open:k=3", 1, False), ("open:k=3", 2, True), ("ddim", 1, True)]
+    ("method", "back", "lost"),
+    [
+        ("blend:k=3,theta=0.8", 1, False),
+        ("o-belm", 1, True),
+        ("open:k=3", 1, False),
+        ("open:k=3", 2, True),
+        ("ddim", 1, True),
+    ],
 )
 @pytest.mark.parametrize("expected", [True, False])
 def test_the_network_is_given_an_older_state(method: str, back: int, lost: bool, expected: bool) -> None:
