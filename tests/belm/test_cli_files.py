@@ -36,8 +36,7 @@ def wait_for(process: subprocess.Popen[str], there) -> None:
 # ---- ended from outside --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("there", [False, True])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(("number", "there"), [(signal.SIGTERM, False), (signal.SIGINT, True)])
 def test_a_command_that_is_ended_leaves_nothing(tmp_path, number, there):
     out = tmp_path / "a" / "out"
     if there:

@@ -84,37 +84,46 @@ SETTINGS = {
     "torch.backends.fp32_precision = 'tf32'": {"matmul": "tf32", "conv": "tf32", "rnn": "tf32"},
     "torch.backends.cuda.matmul.fp32_precision = 'tf32'": {},
 }
-# A process of its own: once the newer settings were used, torch refuses the older ones for good.
+# A process for each: once the newer settings were used, torch refuses the older ones for good.
 SCRIPT = """
-import json, sys, torch
+import json, os, sys, torch
 from belm_runtime import InputError, Sampler, Schedule
 
 grid = Schedule.preset("ddpm").grid(6)
 sampler = Sampler("blend:k=3", grid, arithmetic="integer")
 noise, words = grid.noise((2, 3), seed=0), "accepted"
+for setting in sys.argv[1:]:
+    if not os.fork():
+        break
+    assert os.wait()[1] == 0
+else:
+    sys.exit()
+torch.set_num_threads(1)
 state = sampler.sample(lambda x, t: torch.tanh(x), noise)
-exec(sys.argv[1])
+exec(setting)
 again = sampler.sample(lambda x, t: torch.tanh(x), noise)
 assert torch.equal(sampler.invert(lambda x, t: torch.tanh(x), again).x, sampler.rounded(noise))
 try:
     sampler.invert(lambda x, t: torch.tanh(x), state)
 except InputError as error:
     words = str(error)
-print(json.dumps([state.conditions["precision"], again.conditions["precision"], words]))
+print(json.dumps([setting, state.conditions["precision"], again.conditions["precision"], words]), flush=True)
 """
 
 
 @pytest.mark.skipif(not hasattr(torch.backends, "fp32_precision"), reason="before torch 2.9")
-@pytest.mark.parametrize("setting", SETTINGS)
-def test_the_precision_of_every_kind_of_operation_is_a_condition_however_it_was_set(setting: str) -> None:
-    done = subprocess.run([sys.executable, "-c", SCRIPT, setting], capture_output=True, text=True, check=False)
+def test_the_precision_of_every_kind_of_operation_is_a_condition_however_it_was_set() -> None:
+    done = subprocess.run([sys.executable, "-c", SCRIPT, *SETTINGS], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    before, after, words = json.loads(done.stdout)
-    assert before == {"matmul": "none", "conv": "none", "rnn": "none"} and after == {**before, **SETTINGS[setting]}
-    if not SETTINGS[setting]:
-        assert words == "accepted", "a setting of another device"
-    for operation, value in SETTINGS[setting].items():
-        assert f'precision.{operation} is "none" there and "{value}" here' in words
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [setting for setting, *_ in found] == list(SETTINGS)
+    for setting, before, after, words in found:
+        assert before == {"matmul": "none", "conv": "none", "rnn": "none"}, setting
+        assert after == {**before, **SETTINGS[setting]}, setting
+        if not SETTINGS[setting]:
+            assert words == "accepted", "a setting of another device"
+        for operation, value in SETTINGS[setting].items():
+            assert f'precision.{operation} is "none" there and "{value}" here' in words
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])

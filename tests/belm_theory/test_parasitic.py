@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import sympy as sp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from belm_theory.catalogue import method
@@ -16,6 +16,7 @@ from belm_theory.stability import characteristic
 rationals = st.fractions(-3, 3, max_denominator=20).map(lambda f: sp.Rational(f.numerator, f.denominator))
 
 
+@settings(max_examples=25)
 @given(roots=st.lists(rationals, min_size=1, max_size=4))
 def test_the_chosen_roots_are_those_of_the_characteristic_polynomial(roots: list[sp.Rational]) -> None:
     monic = sp.Poly(sp.prod([Z - root for root in roots]), Z)

@@ -135,7 +135,7 @@ def test_expected_methods_must_exist() -> None:
 
 
 @pytest.mark.parametrize("method", ["o-belm", "open:k=3", "blend:k=3,theta=0.8", "adams:m=2", "adams:m=3"])
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 def test_one_wrong_weight_is_found_where_it_is(method: str, seed: int) -> None:
     A, B = (form.copy() for form in coefficients(method, GRID).x_form())
     draw = np.random.default_rng(seed)
