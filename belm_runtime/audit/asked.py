@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
 import numpy as np
 
-from belm_runtime.audit.candidates import Candidate, lines
+from belm_runtime.audit.candidates import Candidate, Line, lines
 from belm_runtime.audit.faults import Fault
 from belm_runtime.audit.probe import Forms
 from belm_runtime.audit.relations import scale, share
@@ -24,6 +23,8 @@ from belm_runtime.grid import Grid
 _FAR = 1e-3
 #: A weight above this many tolerances is felt in the result.
 _ENTERS = 10
+#: Rounds in which a parameter has to be found, and what it may leave before it is made simple.
+_ROUNDS, _NEAR = 8, 1e-3
 
 
 @dataclass(frozen=True)
@@ -83,9 +84,13 @@ def astray(forms: Forms, candidate: Candidate, tolerance: float) -> Astray | Non
 def members(forms: Forms, grid: Grid, prediction: str) -> Iterator[Candidate]:
     """Members with the parameter that the result asks for, whatever the calls were given."""
     for line in lines(grid, prediction):
-        value = simple([secant(lambda p, line=line: _states(forms, line.member(Fraction(p)))[-1] - forms.Z[-1])])  # type: ignore[misc]
-        if value is not None:
-            yield line.member(value)
+
+        def left(value: float, line: Line = line) -> np.ndarray:
+            return _states(forms, line.at(value))[-1] - forms.Z[-1]
+
+        value = secant(left, rounds=_ROUNDS)
+        if share(left(value), scale(forms, forms.calls - 1)) < _NEAR and (exact := simple([value])) is not None:
+            yield line.member(exact)
 
 
 def _states(forms: Forms, candidate: Candidate) -> np.ndarray:

@@ -97,10 +97,14 @@ class Line:
         method = methods.make(self.family, **self.whole, **{self.parameter: value})
         if self.low.method is not None and self.low.method.exponential:
             method = methods.exponential(method)
-        first, second = self.values
-        share = float((value - first) / (second - first))
+        return replace(self.at(float(value)), name=str(method), method=method)
+
+    def at(self, value: float) -> Candidate:
+        """The weights at a value, under the name of one end."""
+        first, second = map(float, self.values)
+        share = (value - first) / (second - first)
         A, B = (low + share * (high - low) for low, high in ((self.low.A, self.high.A), (self.low.B, self.high.B)))
-        return replace(self.low, name=str(method), method=method, A=A, B=B)
+        return replace(self.low, A=A, B=B)
 
 
 def of_method(method: Method | str, grid: Grid, prediction: str, frame: Frame | str | None = None,

@@ -144,7 +144,10 @@ def _astray(
 ) -> tuple[Match, Astray] | None:  # fmt: skip
     """The first method that gives the result of the run, though its calls are given other states."""
     tried: Iterable[Candidate] = [wanted] if wanted else [match.candidate for match in known]
-    for candidate in tried if wanted else chain(tried, members(forms, subject.grid, subject.prediction)):
+    # Of the member that it is, most rows would hold if the calls were right.
+    if wanted is None and 2 * len(known[0].differing) > forms.calls:
+        tried = chain(tried, members(forms, subject.grid, subject.prediction))
+    for candidate in tried:
         if (found := astray(forms, candidate, tolerance)) is not None:
             return compare(found.forms, candidate, window_of(found.forms, tolerance), tolerance), found
     return None

@@ -67,12 +67,12 @@ def residual(forms: Forms, candidate: Candidate, n: int) -> np.ndarray:
 
 
 def expected(candidate: Candidate, i: int, names: list[str]) -> np.ndarray:
-    """The candidate's coefficients of row i by name."""
-    row = {f"A_{j}": v for j, v in enumerate(candidate.A[i - 1], 1)}
-    row |= {f"B_{j}": v for j, v in enumerate(candidate.B[i - 1], 1)} | {"C": 0.0}
-    return np.array([row[name] for name in names])
+    """The candidate's coefficients of row i, in the order of `columns`."""
+    states, slopes = (sum(name[0] == kind for name in names) for kind in "AB")
+    return np.concatenate([candidate.A[i - 1, :states], candidate.B[i - 1, :slopes], [0.0]])
 
 
+@lru_cache(maxsize=1024)
 def scale(forms: Forms, n: int) -> np.ndarray:
     """The sizes that the coordinates of a deviation at step n are measured by: of one coordinate in the states near.
 

@@ -6,19 +6,20 @@ from collections.abc import Callable
 
 import numpy as np
 
-_ROUNDS, _CLOSE, _LEAST = 40, 1e-12, 1e-3
+_CLOSE, _LEAST = 1e-12, 1e-3
 
 
-def secant(left: Callable[[float], np.ndarray], p: float = 1.0, q: float = 0.5) -> float:
+def secant(left: Callable[[float], np.ndarray], p: float = 1.0, q: float = 0.5, rounds: int = 40) -> float:
     """The parameter in [0.001, 1] at which the least is left.
 
     Args:
         left: what a parameter leaves.
         p: where to begin.
         q: another value, for the first difference.
+        rounds: at most; from near a few are enough.
     """
     at_p, at_q = left(p), left(q)
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         slope = (at_p - at_q) / (p - q)
         if (size := float(slope @ slope)) == 0 or not np.isfinite(size):
             break
