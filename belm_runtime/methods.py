@@ -214,9 +214,11 @@ def make(family: str, /, **values: Number) -> Method:
     """The method of that family with the given parameters; see `parse` for what is refused."""
     if family.startswith(EXPONENTIAL):
         return exponential(make(family.removeprefix(EXPONENTIAL), **values))
-    if family in designs.shipped():
-        raise InputError(f"{family!r} is a design, not a method: it stands alone, without {EXPONENTIAL} or parameters")
     if family not in FAMILIES:
+        if family in designs.shipped():
+            raise InputError(
+                f"{family!r} is a design, not a method: it stands alone, without {EXPONENTIAL} or parameters"
+            )
         raise unknown("method", family, (*FAMILIES, *designs.shipped(), designs.BY_PATH))
     declared = {p["name"]: p for p in FAMILIES[family]["parameters"]}
     for name in values:

@@ -89,7 +89,7 @@ def subject_of(
     loaded = load(target)
     # What stands for a class whose dependency is missing fails when it is looked at.
     found = attempted(target, lambda: _made(loaded, schedule, spacing, settings))
-    name = target.partition(":")[2]
+    name, number = target.partition(":")[2], _STEPS if steps is None else steps
     made_here = isinstance(loaded, type) and audit.is_scheduler(found)
     if settings and not made_here:
         raise InputError(f"--set {next(iter(settings))}=… is for scheduler classes; {target} is none")
@@ -98,10 +98,9 @@ def subject_of(
             raise InputError(f"--prediction {prediction} is for functions; {target} has a prediction_type of its own")
         if schedule is not None and spacing is None and not made_here:
             raise InputError(f"{target} has a schedule: --schedule {schedule} says nothing to it without --spacing")
-        steps = _STEPS if steps is None else steps
-        expected = None if spacing is None else _schedule(schedule, found).grid(steps, spacing)
+        expected = None if spacing is None else _schedule(schedule, found).grid(number, spacing)
         backwards = None if inverse is None else _turned(load(inverse), found, inverse)
-        make = partial(audit.of_scheduler, found, steps, name=name, expected=expected, inverse=backwards)
+        make = partial(audit.of_scheduler, found, number, name=name, expected=expected, inverse=backwards)
         return attempted(name, make)
     claimed = None if inverse is None else load(inverse)
     if isinstance(found, audit.Subject):
@@ -111,7 +110,7 @@ def subject_of(
                 raise InputError(f"--{option} {value} is for schedulers and functions; {target} is a Subject")
         return found if claimed is None else _with_inverse(found, claimed)
     count, preset = _required(found, target), _schedule(schedule, None)
-    grid, prediction = preset.grid(_STEPS if steps is None else steps, spacing), prediction or "epsilon"
+    grid, prediction = preset.grid(number, spacing), prediction or "epsilon"
     if count == 2:
         return audit.of_function(
             found, grid, name=name, prediction=prediction, invert=claimed, schedule=preset

@@ -144,8 +144,8 @@ def fixed(grid: Grid, prediction: str) -> tuple[Candidate, ...]:
     """All candidates without a free parameter, ddim first; no exponential variants, and none that repeats another."""
     found = [c for method in _members() if not _free(method) for c in variants(method, grid, prediction)]
     with suppress(InputError), np.errstate(all="ignore"):
-        found += [other for other in [solver(grid, prediction)] if _finite(other)]
-    return _unlike(found)
+        found.append(solver(grid, prediction))
+    return _unlike([c for c in found if _finite(c)])
 
 
 @lru_cache(maxsize=4)
@@ -169,11 +169,7 @@ def _unlike(candidates: Sequence[Candidate], before: Sequence[Candidate] = ()) -
 @lru_cache(maxsize=4)
 def lines(grid: Grid, prediction: str) -> tuple[Line, ...]:
     """All families with a free parameter, the exponential variants last."""
-    return tuple(_lines(grid, prediction))
-
-
-def _lines(grid: Grid, prediction: str) -> Iterator[Line]:
-    half, one = Fraction(1, 2), Fraction(1)
+    half, one, found = Fraction(1, 2), Fraction(1), list[Line]()
     pairs = [(low, free) for low in _members(half) if (free := _free(low))]
     for variant in (False, True):
         for low, free in pairs:
@@ -182,7 +178,8 @@ def _lines(grid: Grid, prediction: str) -> Iterator[Line]:
             if variant and low.k == 2:
                 continue
             made = (variants(methods.exponential(end) if variant else end, grid, prediction) for end in ends)
-            yield from (Line(a, b, low.family, whole, free, (half, one)) for a, b in zip(*made, strict=True))
+            found += [Line(a, b, low.family, whole, free, (half, one)) for a, b in zip(*made, strict=True)]
+    return tuple(found)
 
 
 def _free(method: Method) -> str:

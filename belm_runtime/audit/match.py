@@ -60,11 +60,6 @@ class Match:
         return bool((self.deviations <= self.tolerance).all())
 
     @property
-    def worst(self) -> float:
-        """What the worst row leaves."""
-        return float(self.deviations.max())
-
-    @property
     def differing(self) -> list[int]:
         """The steps n = 0 … N - 1 whose row does not hold."""
         return np.flatnonzero(~(self.deviations <= self.tolerance)).tolist()
@@ -93,18 +88,7 @@ def matches(forms: Forms, grid: Grid, prediction: str, tolerance: float) -> list
             free = (compare(forms, c, window, tolerance) for c in unlisted(own, grid, prediction, window[0]))
             # With so many parameters only a run that holds in every row is one.
             known += [replace(match, fitted=True) for match in free if match.exact][:1]
-    return _simplest_first(sorted(known, key=lambda match: match._rank), forms.rounding)
-
-
-def _simplest_first(known: list[Match], rounding: float) -> list[Match]:
-    """Of exact matches that rounding does not tell apart, as on few steps, ddim leads, else the fewest steps k."""
-    exact = [match for match in known if match.exact]
-    if not exact:
-        return known
-    least = max(10 * min(match.worst for match in exact), 10 * rounding)
-    alike = [match for match in exact if match.worst <= least]
-    first = min(alike, key=lambda match: (match.candidate.name != "ddim", match.fitted, match.candidate.k))
-    return [first, *(match for match in known if match is not first)]
+    return sorted(known, key=lambda match: match._rank)
 
 
 def nearest(forms: Forms, known: list[Match]) -> Match:

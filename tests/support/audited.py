@@ -48,16 +48,22 @@ def ddim_inversion(model: Any, x: Tensor) -> Tensor:
     return x
 
 
-def edict(model: Any, x: Tensor, p: float = 0.93, first: str = "y", second: str = "x") -> tuple[Tensor, Tensor]:
-    """EDICT (eq 14 of its paper); `first` and `second` say at which registers the network is asked."""
+def edict(
+    model: Any, x: Tensor, p: float = 0.93, first: str = "y", second: str = "x", *,
+    minus: int = 0, at_once: bool = False,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """EDICT (eq 14 of its paper); `first` and `second` say at which registers the network is asked.
+
+    minus: the node i whose second stage has the wrong sign; at_once: both registers are mixed at once.
+    """
     y = x.clone()
     for i in range(STEPS, 0, -1):
         A = ALPHA[i - 1] / ALPHA[i]
         B = SIGMA[i - 1] - A * SIGMA[i]
         x = A * x + B * model(x if first == "x" else y, at(x, TIMES[i]))
-        y = A * y + B * model(x if second == "x" else y, at(x, TIMES[i]))
-        x = p * x + (1 - p) * y
-        y = p * y + (1 - p) * x
+        y = A * y + (-B if i == minus else B) * model(x if second == "x" else y, at(x, TIMES[i]))
+        mixed = p * x + (1 - p) * y
+        x, y = mixed, p * y + (1 - p) * (x if at_once else mixed)
     return x, y
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from audited import ALPHA, GRID, SCHEDULE, SIGMA, STEPS, TIMES, ddim, edict, multistep
+from audited import GRID, SCHEDULE, SIGMA, STEPS, TIMES, ddim, edict, multistep
 
 from belm_runtime import Sampler, coefficients
 from belm_runtime.audit import Report, audit, of_function, of_sampler, of_step
@@ -122,36 +122,14 @@ def test_edict_with_another_mixing_than_expected() -> None:
 
 def test_other_mixings_may_be_undone_too() -> None:
     """Both registers mixed at once: invertible, but not by EDICT's inverse."""
-
-    def run(model: Any, x: torch.Tensor, p: float = 0.93) -> Any:
-        y = x.clone()
-        for i in range(STEPS, 0, -1):
-            A = ALPHA[i - 1] / ALPHA[i]
-            B = SIGMA[i - 1] - A * SIGMA[i]
-            x = A * x + B * model(y, TIMES[i])
-            y = A * y + B * model(x, TIMES[i])
-            x, y = p * x + (1 - p) * y, p * y + (1 - p) * x
-        return x, y
-
-    report = examined(run)
+    report = examined(partial(edict, at_once=True))
     assert report.method is not None and report.method.name == "edict:p=0.93" and not report.method.exact
     assert report.invertible is None and report.stability is None
     assert "whether they can be undone is not known" in report.notes[0]
 
 
 def test_a_stage_that_is_wrong_in_one_step_is_found_from_that_step_on() -> None:
-    def run(model: Any, x: torch.Tensor, p: float = 0.93) -> Any:
-        y = x.clone()
-        for i in range(STEPS, 0, -1):
-            A = ALPHA[i - 1] / ALPHA[i]
-            B = SIGMA[i - 1] - A * SIGMA[i]
-            x = A * x + B * model(y, TIMES[i])
-            y = A * y - B * model(x, TIMES[i]) if i == 5 else A * y + B * model(x, TIMES[i])
-            x = p * x + (1 - p) * y
-            y = p * y + (1 - p) * x
-        return x, y
-
-    assert examined(run).faults[0].steps[0] == 6
+    assert examined(partial(edict, minus=5)).faults[0].steps[0] == 6
 
 
 def forms(method: str) -> tuple[np.ndarray, np.ndarray]:
